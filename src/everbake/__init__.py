@@ -1,0 +1,65 @@
+"""everbake keeps a machine-learning model right after it ships.
+
+Everything here is loaded when it is first used, so that `import everbake` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from everbake.core.decision import Check, Decision
+    from everbake.core.gate import judge
+    from everbake.core.metrics import AtLeast, AtMost
+    from everbake.core.recipe import (
+        Gate,
+        GroupSplit,
+        HashSplit,
+        Limits,
+        NewData,
+        Recipe,
+        TimeSplit,
+    )
+    from everbake.core.spec import Table
+
+__all__ = [
+    "AtLeast",
+    "AtMost",
+    "Check",
+    "Decision",
+    "Gate",
+    "GroupSplit",
+    "HashSplit",
+    "Limits",
+    "NewData",
+    "Recipe",
+    "Table",
+    "TimeSplit",
+    "judge",
+]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AtLeast": "core.metrics",
+    "AtMost": "core.metrics",
+    "Check": "core.decision",
+    "Decision": "core.decision",
+    "Gate": "core.recipe",
+    "GroupSplit": "core.recipe",
+    "HashSplit": "core.recipe",
+    "Limits": "core.recipe",
+    "NewData": "core.recipe",
+    "Recipe": "core.recipe",
+    "Table": "core.spec",
+    "TimeSplit": "core.recipe",
+    "judge": "core.gate",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'everbake' has no attribute {name!r}")
+    return getattr(import_module(f"everbake.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Ledgers in SQL databases: SQLite by default, PostgreSQL by URL."""

@@ -1,0 +1,87 @@
+"""What SQLite's errors mean to people."""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from everbake.errors import EverbakeError, HealthError, Retry
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the file system says about a ledger into our errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _meaning(error, path) from error
+    except OSError as error:
+        raise _file_meaning(error, path) from error
+
+
+def _meaning(error: sqlite3.Error, path: Path) -> EverbakeError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the details
+    if code == sqlite3.SQLITE_FULL:
+        return disk_full(path)
+    if code in _FORBIDDEN:
+        return _read_only(path, str(error))
+    if code in _BUSY:
+        return Retry(
+            "EB408",
+            "the ledger is busy",
+            where=str(path),
+            why="another process has been writing to it for five seconds",
+            mend="try again; everbake doctor says who has the project open",
+        )
+    what = "the ledger is not a database, or damaged"
+    if code not in _BROKEN:
+        what = "the ledger cannot be read or written"
+    return HealthError(
+        "EB404",
+        what,
+        where=str(path),
+        why=str(error),
+        mend=f"put a backup in its place ({path.name}.before-*), then: everbake audit verify",
+    )
+
+
+def _file_meaning(error: OSError, path: Path) -> EverbakeError:
+    if error.errno in _FULL:
+        return disk_full(path)
+    if error.errno in _READ_ONLY:
+        return _read_only(path, str(error))
+    return HealthError(
+        "EB404",
+        "the ledger cannot be read or written",
+        where=str(path),
+        why=str(error),
+        mend="everbake doctor",
+    )
+
+
+def disk_full(path: Path) -> Retry:
+    """The disk is full, and the reserve is used up."""
+    return Retry(
+        "EB406",
+        "the disk is full",
+        where=str(path),
+        why="nothing more can be recorded; what was acknowledged is safe",
+        mend="free some space on that disk; everbake goes on by itself",
+    )
+
+
+def _read_only(path: Path, why: str) -> HealthError:
+    return HealthError(
+        "EB405",
+        "the ledger cannot be opened for writing",
+        where=str(path),
+        why=why,
+        mend=f"make {path.parent} and the files in it writable for the user that runs everbake",
+    )

@@ -1,0 +1,1 @@
+"""What people write in files: parsed once, checked, turned into core values."""

@@ -1,0 +1,84 @@
+"""A bundle: everything that a version needs to answer and to be baked again, by digest."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from everbake.core.dataset import ColumnType
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column that a request may hold.
+
+    Attributes:
+        name: of the column.
+        type: as in the contract.
+        nullable: whether `null` is allowed.
+        needed: whether the model fails, or answers differently, without it.
+    """
+
+    name: str
+    type: ColumnType
+    nullable: bool
+    needed: bool
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a version is made of; its own digest names it.
+
+    Attributes:
+        model: the model's name.
+        recipe: digest of the recipe.
+        snapshot: blob of the recipe's files.
+        source: the recipe file among them.
+        environment: blob that lists Python, packages, platform, commit and uncommitted changes.
+        data_version: trained on rows up to here.
+        data_digest: of these rows' last batch.
+        params: given to `train`.
+        seed: given to `train`.
+        runtime: `linear` or `native`.
+        runtime_data: blob of a compiled runtime, None for a native one.
+        why_runtime: one sentence: why it is compiled, or why not.
+        artifact: blob of the model.
+        artifact_format: `skops` or `cloudpickle`.
+        inputs: the columns of a request.
+        trained_rows: blob of the set of rows it was trained on.
+        rows: how many these are.
+        refit: whether it was trained once more on all rows.
+        seconds: of training.
+        peak_memory: of training, bytes.
+        python: version of Python.
+    """
+
+    model: str
+    recipe: str
+    snapshot: str
+    source: str
+    environment: str
+    data_version: int
+    data_digest: str
+    params: dict[str, object]
+    seed: int
+    runtime: str
+    runtime_data: str | None
+    why_runtime: str
+    artifact: str
+    artifact_format: str
+    inputs: tuple[Input, ...]
+    trained_rows: str
+    rows: int
+    refit: bool
+    seconds: float
+    peak_memory: int
+    python: str
+
+    def encode(self) -> bytes:
+        """Deterministic JSON: equal bundles give equal bytes."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    @staticmethod
+    def decode(data: bytes) -> "Bundle":
+        """The bundle behind its JSON."""
+        return msgspec.json.decode(data, type=Bundle)

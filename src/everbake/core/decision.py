@@ -1,0 +1,100 @@
+"""The values that a judgement consists of. They know nothing of how it was reached."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+Verdict = Literal["promoted", "rejected", "inconclusive"]
+CheckState = Literal["pass", "fail", "warn", "unknown"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at beside the metric, and what came of it."""
+
+    name: str
+    state: CheckState
+    detail: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict rests on, beyond the figures that everybody reads (see `Decision`).
+
+    Attributes:
+        method: how the interval was made: `t-hall`, `tango`, `delong`, `bootstrap`, `none`, ...
+        level: `a` of the two-sided 1 - a interval.
+        tolerance: m, the loss that had to be ruled out, in units of the metric.
+        equal_within: w, what counts as equal, in units of the metric.
+        differing: k, the number of rows on which the two losses differ.
+        rows_needed: further rows needed for a verdict, or None where no number is honest.
+        rows_digest: digest of the held-out rows.
+        seed: the seed of every resampling, derived from the rows.
+        notes: sentences worth a reader's time that did not decide.
+        gap: the scale of tolerance: the champion's distance from the best value.
+        sd: standard deviation of the row differences (or SE * sqrt(n)), None if unknown.
+    """
+
+    method: str
+    level: float
+    tolerance: float
+    equal_within: float
+    differing: int
+    rows_needed: int | None
+    rows_digest: str
+    seed: int
+    notes: tuple[str, ...] = ()
+    gap: float | None = None
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict with its evidence; immutable.
+
+    Attributes:
+        verdict: promoted, rejected or inconclusive.
+        code: the machine-readable reason, such as `same_predictions`.
+        because: one sentence that begins with "Because".
+        metric: name of the metric.
+        candidate: the candidate's value on the held-out rows (None when it has none).
+        champion: the champion's value on the same rows (None without a champion).
+        difference: the improvement; > 0 always means that the candidate is better.
+        interval: two-sided interval of `difference`.
+        n: held-out rows compared.
+        checks: guardrails, leakage, skew: what else was looked at.
+        evidence: how the interval was made.
+    """
+
+    verdict: Verdict
+    code: str
+    because: str
+    metric: str
+    candidate: float | None
+    champion: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    n: int
+    checks: tuple[Check, ...] = ()
+    evidence: Evidence | None = None
+
+    def with_checks(self, checks: tuple[Check, ...]) -> "Decision":
+        """The same decision with further checks on record."""
+        return replace(self, checks=self.checks + checks)
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form that scripts rely on (without version numbers, which a run adds)."""
+        return {
+            "verdict": self.verdict,
+            "code": self.code,
+            "because": self.because,
+            "metric": {
+                "name": self.metric,
+                "candidate": self.candidate,
+                "champion": self.champion,
+                "difference": self.difference,
+                "interval": list(self.interval) if self.interval else None,
+                "n": self.n,
+            },
+            "checks": [asdict(check) for check in self.checks],
+            "evidence": asdict(self.evidence) if self.evidence else None,
+        }

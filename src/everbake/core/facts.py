@@ -1,0 +1,417 @@
+"""Every fact: one immutable record of something that happened, in the past tense.
+
+A fact has an id that follows from its cause, so that a second try writes nothing new, and a place
+in a hash chain. Facts carry all that their projections need (see `core.project`): no projection
+has to read what is there already.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import msgspec
+
+from everbake.core.decision import Verdict
+from everbake.core.spec import RecipeSpec
+
+GENESIS = "0" * 64  # what the first fact of a chain is linked to
+
+
+@dataclass(frozen=True)
+class RecipeChanged:
+    """A recipe was seen for the first time, or with another digest than before.
+
+    Attributes:
+        model: the model.
+        number: the how-manieth recipe of this model.
+        digest: over the syntax trees of the recipe and its first-party imports.
+        snapshot: the blob that holds these files.
+        spec: the declaration as plain data.
+    """
+
+    model: str
+    number: int
+    digest: str
+    snapshot: str
+    spec: RecipeSpec
+
+
+@dataclass(frozen=True)
+class DataArrived:
+    """A batch became a data version.
+
+    Attributes:
+        model: the model.
+        version: number of the data version, from 1.
+        digest: of the batch's rows, whatever their order or file format.
+        rows: rows added.
+        first_row: sequence number of the first of them in the table.
+        table_version: the table format's own version number, as a record only.
+        contract: the contract after this batch, as JSON.
+        sources: names of the files.
+        notices: what was unusual without being wrong.
+        quarantine: the quarantined batch that was accepted, if it was one.
+        reason: why it was accepted.
+    """
+
+    model: str
+    version: int
+    digest: str
+    rows: int
+    first_row: int
+    table_version: int
+    contract: str
+    sources: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+    quarantine: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class BatchQuarantined:
+    """A batch broke the contract; its bytes wait, whole, for a person.
+
+    Attributes:
+        model: the model.
+        quarantine: id of the waiting batch.
+        digest: of the raw bytes.
+        rows: rows read, 0 where they could not be counted.
+        findings: what breaks the contract, with file, row and column, as JSON.
+        findings_count: how many there are; `findings` lists the first of them.
+        sources: names of the files.
+        blobs: the raw bytes, one blob a file.
+    """
+
+    model: str
+    quarantine: str
+    digest: str
+    rows: int
+    findings: str
+    findings_count: int
+    sources: tuple[str, ...]
+    blobs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BatchRejected:
+    """A person threw a quarantined batch away (its bytes stay until they are collected)."""
+
+    model: str
+    quarantine: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RetrainRequested:
+    """A person asked for a run without new data or a new recipe."""
+
+    model: str
+    request: str
+
+
+@dataclass(frozen=True)
+class RunPinned:
+    """A run began, and what it works on was fixed.
+
+    Attributes:
+        model: the model.
+        run: id of the run, the digest of model, cause and attempt.
+        cause: id of the fact that started it.
+        cause_kind: what kind of cause that is, for people: `data`, `recipe`, `request`.
+        attempt: 1, or more after a failure that was not the user's.
+        data_version: all rows up to this data version.
+        recipe: digest of the recipe.
+        recipe_number: the how-manieth recipe of this model.
+        snapshot: blob of the recipe's files.
+        champion: version that the candidate is compared with.
+        champion_bundle: and its bundle.
+        seed: of training.
+        environment: blob that lists Python, packages, platform, commit and uncommitted changes.
+        spec: the recipe as plain data.
+    """
+
+    model: str
+    run: str
+    cause: str
+    cause_kind: str
+    attempt: int
+    data_version: int
+    recipe: str
+    recipe_number: int
+    snapshot: str
+    champion: int | None
+    champion_bundle: str | None
+    seed: int
+    environment: str
+    spec: RecipeSpec
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A candidate exists.
+
+    Attributes:
+        model: the model.
+        run: the run.
+        bundle: digest of the bundle: everything that the candidate needs to answer.
+        runtime: `linear` or `native`.
+        rows: rows it was trained on.
+        held_out: rows held out.
+        seconds: wall-clock time of the job.
+        peak_memory: bytes.
+        log: blob of what it printed.
+    """
+
+    model: str
+    run: str
+    bundle: str
+    runtime: str
+    rows: int
+    held_out: int
+    seconds: float
+    peak_memory: int
+    log: str
+
+
+@dataclass(frozen=True)
+class TrainingFailed:
+    """The run cannot go on.
+
+    Attributes:
+        model: the model.
+        run: the run.
+        step: `train` or `evaluate`.
+        code: error code.
+        error: one line.
+        log: blob of what it printed.
+        again: whether the cause was not the user's code, so that another attempt makes sense.
+    """
+
+    model: str
+    run: str
+    step: str
+    code: str
+    error: str
+    log: str
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Candidate and champion were compared on the same held-out rows.
+
+    Attributes:
+        model: the model.
+        run: the run.
+        decision: the decision, as JSON.
+        serves: the bundle that will serve if it is promoted (another one after a refit).
+        seconds: wall-clock time of the jobs.
+    """
+
+    model: str
+    run: str
+    decision: str
+    serves: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """A run ended: verdict, version number and deployment, in one fact.
+
+    Attributes:
+        model: the model.
+        run: the run.
+        state: `finished`, `failed`, or `waiting` (a winner while promotion is held).
+        data_version: the data versions up to here are covered.
+        recipe: digest of the recipe.
+        cause: id of the cause.
+        attempt: of the run.
+        verdict: None if the run failed.
+        version: number of the version, None if the run failed before there was one.
+        bundle: what that version serves.
+        runtime: how it answers.
+        decision: as JSON, or None.
+        serves: whether the new version was deployed.
+        champion_before: who served before.
+        bundle_before: its bundle.
+        candidate_before: the pending candidate that this one takes the place of.
+        error: of a failed run.
+        again: a failed run that was not the user's fault.
+        seconds: the time of its jobs.
+        log: blob of what its jobs printed.
+    """
+
+    model: str
+    run: str
+    state: str
+    data_version: int
+    recipe: str
+    cause: str
+    attempt: int
+    verdict: Verdict | None
+    version: int | None
+    bundle: str | None
+    runtime: str | None
+    decision: str | None
+    serves: bool
+    champion_before: int | None
+    bundle_before: str | None
+    candidate_before: int | None
+    error: str = ""
+    again: bool = False
+    seconds: float = 0.0
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A person made a version the champion."""
+
+    model: str
+    version: int
+    bundle: str
+    champion_before: int | None
+    bundle_before: str | None
+    reason: str
+    request: str
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A person brought an older champion back; automatic promotion is held from here on."""
+
+    model: str
+    version: int
+    bundle: str
+    champion_before: int | None
+    bundle_before: str | None
+    reason: str
+    request: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Runs of a model do not start until it is resumed."""
+
+    model: str
+    reason: str
+    request: str
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Runs start again, and promotion is no longer held."""
+
+    model: str
+    reason: str
+    request: str
+
+
+Fact = (
+    RecipeChanged
+    | DataArrived
+    | BatchQuarantined
+    | BatchRejected
+    | RetrainRequested
+    | RunPinned
+    | Trained
+    | TrainingFailed
+    | Evaluated
+    | Concluded
+    | Promoted
+    | RolledBack
+    | Paused
+    | Resumed
+)
+
+# The names under which facts are stored. A class may be renamed; its name here may not.
+FACTS: dict[str, type] = {
+    "recipe_changed": RecipeChanged,
+    "data_arrived": DataArrived,
+    "batch_quarantined": BatchQuarantined,
+    "batch_rejected": BatchRejected,
+    "retrain_requested": RetrainRequested,
+    "run_pinned": RunPinned,
+    "trained": Trained,
+    "training_failed": TrainingFailed,
+    "evaluated": Evaluated,
+    "concluded": Concluded,
+    "promoted": Promoted,
+    "rolled_back": RolledBack,
+    "paused": Paused,
+    "resumed": Resumed,
+}
+_NAMES = {kind: name for name, kind in FACTS.items()}
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A fact in its place in the ledger.
+
+    Attributes:
+        n: position, from 1, without gaps.
+        id: digest of what caused it.
+        time: seconds since 1970, as the clock said when it was recorded.
+        fact: the fact.
+        hash: digest of this entry and the one before.
+    """
+
+    n: int
+    id: str
+    time: float
+    fact: Fact
+    hash: str = field(default="", compare=False)
+
+
+def digest(*parts: str) -> str:
+    """SHA-256 of the parts, each preceded by its length, in hexadecimal.
+
+    >>> digest("ab", "c") != digest("a", "bc")
+    True
+    """
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        state.update(len(data).to_bytes(8, "big"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def run_id(model: str, cause: str, attempt: int) -> str:
+    """The id of a run: the same cause and attempt are the same run, whatever dies."""
+    return digest("run", model, cause, str(attempt))[:16]
+
+
+def step_id(run: str, step: str) -> str:
+    """The id of the fact that ends a step of a run."""
+    return digest("step", run, step)
+
+
+def name_of(fact: Fact) -> str:
+    """The name under which a fact is stored."""
+    return _NAMES[type(fact)]
+
+
+def encode(fact: Fact) -> bytes:
+    """The stored form: JSON with fields in a fixed order; equal facts give equal bytes."""
+    return _ENCODER.encode(fact)
+
+
+def decode(name: str, body: bytes | str) -> Fact:
+    """The fact behind a stored name and body; `msgspec.ValidationError` if they do not fit."""
+    fact: Fact = msgspec.json.decode(body, type=FACTS[name])
+    return fact
+
+
+def link(previous: str, n: int, entry_id: str, time: float, name: str, body: bytes) -> str:
+    """The hash of an entry, which covers everything stored of it and the hash before it."""
+    return digest(previous, str(n), entry_id, repr(time), name, body.decode())
+
+
+def chained(head: tuple[int, str], entry_id: str, time: float, fact: Fact) -> Entry:
+    """The entry that follows a head (position and hash), as it will be read back."""
+    name, body = name_of(fact), encode(fact)
+    n, time = head[0] + 1, float(time)  # a whole number would be read back as another text
+    linked = link(head[1], n, entry_id, time, name, body)
+    return Entry(n, entry_id, time, decode(name, body), linked)

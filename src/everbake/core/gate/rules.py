@@ -1,0 +1,113 @@
+"""What the gate is asked to apply."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal, get_args
+
+from everbake.core.metrics import AtLeast, AtMost, Better, known_metric, metric_name
+from everbake.errors import UsageError
+
+Rule = Literal["refresh", "challenge"]
+IfInconclusive = Literal["keep", "reject", "promote", "lean"]
+
+
+@dataclass(frozen=True)
+class Rail:
+    """A guardrail: an absolute limit on the candidate's value of one metric."""
+
+    kind: Literal["at_least", "at_most"]
+    name: str
+    metric: Callable[..., float]
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` keeps the limit."""
+        return value >= self.limit if self.kind == "at_least" else value <= self.limit
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The metric that decides, and how.
+
+    Attributes:
+        name: the metric's name.
+        metric: `(y_true, y_pred)` or `(y_true, y_pred, rows)` -> float.
+        better: which way is better.
+        rule: "refresh" (not worse) or "challenge" (a gain must be shown).
+        tolerance: share of the champion's gap whose loss must be ruled out.
+        equal_within: share of the gap that counts as equal.
+        min_gain: a challenge that cannot gain more than this is rejected (units of the metric).
+        if_inconclusive: what to do when the data cannot tell.
+        guardrails: absolute limits on the candidate.
+        seed: seed of every resampling; None derives it from the rows.
+    """
+
+    name: str
+    metric: Callable[..., float]
+    better: Better
+    rule: Rule = "refresh"
+    tolerance: float = 0.05
+    equal_within: float = 0.01
+    min_gain: float = 0.0
+    if_inconclusive: IfInconclusive = "keep"
+    guardrails: tuple[Rail, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        _among(self.better, get_args(Better), "better")
+        _among(self.rule, get_args(Rule), "rule")
+        _among(self.if_inconclusive, get_args(IfInconclusive), "if_inconclusive")
+        if not 0 <= self.equal_within <= self.tolerance or not isfinite(self.tolerance):
+            raise UsageError(
+                "EB052",
+                f"equal_within is {self.equal_within}, tolerance {self.tolerance}",
+                mend="0 <= equal_within <= tolerance",
+            )
+
+
+def rail(guardrail: AtLeast | AtMost | Rail) -> Rail:
+    """The rail that a guardrail stands for."""
+    if isinstance(guardrail, Rail):
+        return guardrail
+    if not isinstance(guardrail, AtLeast | AtMost):
+        raise UsageError(
+            "EB052",
+            f"{guardrail!r} is not a guardrail",
+            mend="write AtLeast(metric, limit) or AtMost(metric, limit)",
+        )
+    kind: Literal["at_least", "at_most"] = "at_least"
+    if isinstance(guardrail, AtMost):
+        kind = "at_most"
+    return Rail(kind, metric_name(guardrail.metric), guardrail.metric, guardrail.limit)
+
+
+def direction(name: str, better: Better | None) -> Better:
+    """Which way is better: as told, or as known of the metric's name.
+
+    Raises:
+        UsageError: unknown, or against what is known.
+    """
+    known = known_metric(name)
+    if known is not None and better in {None, known.better}:
+        return known.better
+    if known is not None:
+        raise UsageError(
+            "EB051",
+            f"{name} is better when {known.better}, not {better}",
+            mend=f'leave better= out, or write better="{known.better}"',
+        )
+    if better is None:
+        raise UsageError(
+            "EB051",
+            f"everbake does not know which way {name} is better",
+            mend='write better="lower" or better="higher"',
+        )
+    return better
+
+
+def _among(value: str, choices: tuple[str, ...], what: str) -> None:
+    if value not in choices:
+        raise UsageError(
+            "EB052", f"{what} is {value!r}", mend=f"choose one of {', '.join(choices)}"
+        )

@@ -1,0 +1,158 @@
+"""Calling the user's metric, and looking at what a model answered. User code may do anything."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from everbake.errors import UserCodeError
+
+Array = NDArray[Any]
+Flags = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+_WIDEST = 2
+
+
+class _Frame(Protocol):
+    @property
+    def iloc(self) -> Mapping[Indices, object]: ...
+
+
+class _Takeable(Protocol):
+    def take(self, index: Indices) -> object: ...
+
+
+class Scorer:
+    """A metric bound to the outcomes of the held-out rows.
+
+    Args:
+        name: the metric's name, for errors.
+        metric: `(y_true, y_pred)` or, if it takes a third parameter `rows`, with the rows.
+        y: the outcomes.
+        rows: the held-out rows, in any form that can be indexed by row.
+    """
+
+    def __init__(self, name: str, metric: Callable[..., float], y: Array, rows: object) -> None:
+        self.name = name
+        self.metric = metric
+        self.y = y
+        self.rows = rows
+        self.takes_rows = _takes_rows(metric)
+
+    def value(self, answers: Array, whose: str) -> float:
+        """The metric's value of `answers`; NaN or infinite where it has none.
+
+        Raises:
+            UserCodeError: the metric raised, or answered with something that is not a number.
+        """
+        return self._call(self.y, answers, self.rows, whose)
+
+    def finite(self, value: float, whose: str) -> float:
+        """`value`, if it is finite.
+
+        Raises:
+            UserCodeError: it is not.
+        """
+        if not isfinite(value):
+            raise UserCodeError(
+                "EB311",
+                f"the metric {self.name} returned {value} for {whose}",
+                where=f"the {len(self.y)} held-out rows",
+                mend=f"let {self.name} return a finite number for every prediction it may get",
+            )
+        return value
+
+    def on(self, index: Indices, answers: Array) -> float:
+        """The value on the rows `index` only (rows may repeat); NaN where the metric fails."""
+        rows = take_rows(self.rows, index) if self.takes_rows else None
+        try:
+            return self._call(self.y[index], answers[index], rows, "a resample")
+        except UserCodeError:
+            return float("nan")
+
+    def _call(self, y: Array, answers: Array, rows: object, whose: str) -> float:
+        extra = (rows,) if self.takes_rows else ()
+        try:
+            value: object = self.metric(y, answers, *extra)
+        except Exception as error:
+            raise UserCodeError(
+                "EB310",
+                f"the metric {self.name} raised {type(error).__name__}: {error}",
+                where=f"scoring {whose}",
+                mend=f"call {self.name} on a few rows yourself and mend what it raises",
+            ) from error
+        try:
+            return float(cast("float", value))
+        except (TypeError, ValueError) as error:
+            raise UserCodeError(
+                "EB311",
+                f"the metric {self.name} returned {type(value).__name__}, not a number",
+                where=f"scoring {whose}",
+                mend=f"let {self.name} return one float",
+            ) from error
+
+
+def take_rows(rows: object, index: Indices) -> object:
+    """The rows `index` of a frame, a table, a mapping of columns or an array."""
+    if hasattr(rows, "iloc"):
+        return cast("_Frame", rows).iloc[index]
+    if isinstance(rows, Mapping):
+        return {name: np.asarray(column)[index] for name, column in rows.items()}
+    if isinstance(rows, Sequence):
+        return [rows[i] for i in index]
+    if isinstance(rows, np.ndarray):
+        return rows[index]
+    return None if rows is None else cast("_Takeable", rows).take(index)
+
+
+def as_answers(values: object) -> Array:
+    """A model's answers as an array: columns of one are flattened, numbers leave object arrays."""
+    array = np.asarray(values)
+    if array.ndim == _WIDEST and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.dtype.kind == "O" and array.size and all(map(_numeric_or_missing, array.flat)):
+        return np.array([np.nan if _missing(v) else v for v in array.flat], float).reshape(
+            array.shape
+        )
+    return array
+
+
+def present(values: Array) -> Flags:
+    """True for each row whose value (all values, in a matrix) is there and finite."""
+    if values.dtype.kind in "fc":
+        flags = np.isfinite(values)
+    elif values.dtype.kind in "mM":
+        flags = ~np.isnat(values)
+    elif values.dtype.kind == "O":
+        flags = np.array([not _missing(v) for v in values.flat], bool).reshape(values.shape)
+    else:
+        flags = np.ones(values.shape, dtype=bool)
+    return flags if flags.ndim == 1 else np.asarray(flags.all(axis=tuple(range(1, flags.ndim))))
+
+
+def is_numeric(values: Array) -> bool:
+    """True for numbers and booleans."""
+    return values.dtype.kind in "biuf"
+
+
+def _missing(value: object) -> bool:
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float | np.floating) and not np.isfinite(value)
+
+
+def _numeric_or_missing(value: object) -> bool:
+    number = isinstance(value, int | float | np.number | np.bool_)
+    return number or _missing(value)
+
+
+def _takes_rows(metric: Callable[..., float]) -> bool:
+    try:
+        parameters = list(inspect.signature(metric).parameters.values())
+    except (TypeError, ValueError):  # some built-in functions tell no signature
+        return False
+    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    return len(positional) > _WIDEST and positional[_WIDEST].name == "rows"

@@ -1,0 +1,189 @@
+"""What is known of the usual metrics: which way is better, the best value, the loss of one row.
+
+A metric stays the user's function; this table only says how its difference can be judged faster
+and better than by drawing rows again. Importing it is cheap: numpy comes with the first loss.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    RowLoss = Callable[[Array, Array], Array]
+
+Better = Literal["lower", "higher"]
+Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "other"]
+Scale = Literal["squared", "absolute", "none"]
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A guardrail: the candidate's value of `metric` must not be below `limit`."""
+
+    metric: Callable[..., float]
+    limit: float
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A guardrail: the candidate's value of `metric` must not be above `limit`."""
+
+    metric: Callable[..., float]
+    limit: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric as the gate sees it.
+
+    Attributes:
+        name: as scikit-learn calls it.
+        better: which way is better.
+        best: the best value; NaN where there is none.
+        kind: how a difference is judged. `mean`: the metric is the mean of `row_loss`; `share`:
+            the same with a loss of 0 or 1; `root`: its root; `explained`: R2; `ranking`: AUROC;
+            `classes`: by resampling, both classes needed; `other`: by resampling.
+        row_loss: `(y_true, y_pred) -> losses`, lower is better; None where rows have none.
+        scale: how a row's loss grows with its error, to tell rounding from an error.
+        unit: True where all values lie within [0, 1].
+        probabilities: True where a prediction must lie within [0, 1].
+    """
+
+    name: str
+    better: Better
+    best: float
+    kind: Kind = "other"
+    row_loss: "RowLoss | None" = None
+    scale: Scale = "none"
+    unit: bool = False
+    probabilities: bool = False
+
+
+def known_metric(name: str) -> Metric | None:
+    """The metric that scikit-learn calls `name`, or None.
+
+    >>> known_metric("r2_score").better
+    'higher'
+    """
+    return _KNOWN.get(name)
+
+
+def metric_name(metric: Callable[..., float]) -> str:
+    """The name under which a metric is recorded."""
+    return str(getattr(metric, "__name__", type(metric).__name__))
+
+
+def positives(y: "Array") -> "Array":
+    """True where a row is of the positive class: 1, True, or the last label in order."""
+    import numpy as np
+
+    if y.dtype.kind in "biuf" and bool(np.all(np.isin(y, (-1, 0, 1)))):
+        return np.asarray(y == 1)
+    return np.asarray(y == np.unique(y)[-1])
+
+
+def squared_error(y: "Array", p: "Array") -> "Array":
+    """Squared error of each row."""
+    return absolute_error(y, p) ** 2
+
+
+def absolute_error(y: "Array", p: "Array") -> "Array":
+    """Absolute error of each row."""
+    import numpy as np
+
+    return np.abs(y.astype(np.float64) - p.astype(np.float64))
+
+
+def pinball(y: "Array", p: "Array") -> "Array":
+    """Pinball loss of each row for the median, scikit-learn's default."""
+    return absolute_error(y, p) / 2
+
+
+def squared_log_error(y: "Array", p: "Array") -> "Array":
+    """Squared error of log(1 + value) of each row."""
+    import numpy as np
+
+    return squared_error(np.log1p(y.astype(np.float64)), np.log1p(p.astype(np.float64)))
+
+
+def relative_error(y: "Array", p: "Array") -> "Array":
+    """Absolute error of each row, divided by the size of the truth."""
+    import numpy as np
+
+    floor = float(np.finfo(np.float64).eps)
+    return absolute_error(y, p) / np.maximum(np.abs(y.astype(np.float64)), floor)
+
+
+def zero_one(y: "Array", p: "Array") -> "Array":
+    """1 for each row whose label is wrong, else 0."""
+    import numpy as np
+
+    return np.asarray(y != p).astype(np.float64)
+
+
+def brier(y: "Array", p: "Array") -> "Array":
+    """Squared distance of the probability from the outcome of each row."""
+    return squared_error(positives(y), p)
+
+
+def log_loss(y: "Array", p: "Array") -> "Array":
+    """Minus the log of the probability that each row's outcome was given.
+
+    Probabilities are clipped where scikit-learn clips them, at the resolution of their own type, so
+    that the mean is the figure that the user knows. A matrix has one column a label, in order.
+    """
+    import numpy as np
+
+    edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else float(np.finfo(float).eps)
+    clipped = np.clip(p.astype(np.float64), edge, 1 - edge)
+    if p.ndim == 1:
+        return -np.log(np.where(positives(y), clipped, 1 - clipped))
+    column = np.unique(y, return_inverse=True)[1].reshape(-1)
+    return -np.log(clipped[np.arange(len(y)), column])
+
+
+_LOSSES = (
+    Metric("mean_squared_error", "lower", 0.0, "mean", squared_error, "squared"),
+    Metric("mean_absolute_error", "lower", 0.0, "mean", absolute_error, "absolute"),
+    Metric("mean_pinball_loss", "lower", 0.0, "mean", pinball, "absolute"),
+    Metric("mean_squared_log_error", "lower", 0.0, "mean", squared_log_error),
+    Metric("mean_absolute_percentage_error", "lower", 0.0, "mean", relative_error),
+    Metric("root_mean_squared_error", "lower", 0.0, "root", squared_error, "squared"),
+    Metric("root_mean_squared_log_error", "lower", 0.0, "root", squared_log_error),
+    Metric("median_absolute_error", "lower", 0.0),
+    Metric("max_error", "lower", 0.0),
+    Metric("mean_poisson_deviance", "lower", 0.0),
+    Metric("mean_gamma_deviance", "lower", 0.0),
+    Metric("mean_tweedie_deviance", "lower", 0.0),
+    Metric("log_loss", "lower", 0.0, "mean", log_loss, probabilities=True),
+    Metric(
+        "brier_score_loss", "lower", 0.0, "mean", brier, "squared", unit=True, probabilities=True
+    ),
+    Metric("zero_one_loss", "lower", 0.0, "share", zero_one, unit=True),
+    Metric("hinge_loss", "lower", 0.0),
+    Metric("hamming_loss", "lower", 0.0, "share", zero_one, unit=True),
+)
+_SCORES = (
+    Metric("accuracy_score", "higher", 1.0, "share", zero_one, unit=True),
+    Metric("r2_score", "higher", 1.0, "explained", squared_error, "squared"),
+    Metric("explained_variance_score", "higher", 1.0),
+    Metric("d2_absolute_error_score", "higher", 1.0),
+    Metric("d2_pinball_score", "higher", 1.0),
+    Metric("d2_tweedie_score", "higher", 1.0),
+    Metric("roc_auc_score", "higher", 1.0, "ranking", unit=True),
+    Metric("average_precision_score", "higher", 1.0, "classes", unit=True),
+    Metric("f1_score", "higher", 1.0, "classes", unit=True),
+    Metric("precision_score", "higher", 1.0, "classes", unit=True),
+    Metric("recall_score", "higher", 1.0, "classes", unit=True),
+    Metric("jaccard_score", "higher", 1.0, "classes", unit=True),
+    Metric("balanced_accuracy_score", "higher", 1.0, unit=True),
+    Metric("matthews_corrcoef", "higher", 1.0),
+    Metric("cohen_kappa_score", "higher", 1.0),
+    Metric("ndcg_score", "higher", 1.0, unit=True),
+    Metric("dcg_score", "higher", float("nan")),
+    Metric("top_k_accuracy_score", "higher", 1.0, unit=True),
+)
+_KNOWN = {metric.name: metric for metric in _LOSSES + _SCORES}

@@ -1,0 +1,319 @@
+"""The declaration of one model: what the user writes once, checked at construction.
+
+`Recipe` holds the user's functions and lives only in the host; `core.spec` has the same declaration
+as plain data.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import get_args
+
+from everbake.core.metrics import AtLeast, AtMost, known_metric, metric_name
+from everbake.core.spec import (
+    Better,
+    GateSpec,
+    GuardrailSpec,
+    IfInconclusive,
+    RecipeSpec,
+    Rule,
+    SplitSpec,
+    Table,
+)
+from everbake.errors import RecipeError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse_size(text: str) -> int:
+    """Bytes in a size such as `"4G"`.
+
+    >>> parse_size("1.5K")
+    1536
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise RecipeError("EB204", f"{text!r} is not a size", mend='write a size such as "4G"')
+    return int(float(match[1]) * _BYTES[match[2].upper()])
+
+
+def parse_span(text: str) -> float:
+    """Seconds in a span such as `"30m"` or `"30d"`.
+
+    >>> parse_span("30m")
+    1800.0
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if not match:
+        raise RecipeError("EB204", f"{text!r} is not a span of time", mend='write "30m" or "30d"')
+    return float(match[1]) * _SECONDS[match[2].lower()]
+
+
+def _share(value: float, what: str) -> None:
+    if not 0.0 < value < 1.0:
+        raise RecipeError(
+            "EB204", f"{what} is {value}, not a share between 0 and 1", mend="write 0.2 for a fifth"
+        )
+
+
+def _among(value: object, choices: tuple[str, ...], what: str) -> None:
+    if value not in choices:
+        near = get_close_matches(str(value), choices, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(choices)}"
+        raise RecipeError("EB204", f"{what} is {value!r}", mend=hint)
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Hold out the newest rows: a share of them, or all of the last span, such as `"30d"`."""
+
+    newest: float | str = 0.2
+
+    def __post_init__(self) -> None:
+        if isinstance(self.newest, str):
+            parse_span(self.newest)
+        else:
+            _share(self.newest, "TimeSplit")
+
+
+@dataclass(frozen=True)
+class HashSplit:
+    """Hold a row out if the hash of its key (or of the row) is below `share`: for ever."""
+
+    share: float = 0.2
+    stratify: str | None = None
+
+    def __post_init__(self) -> None:
+        _share(self.share, "HashSplit")
+
+
+@dataclass(frozen=True)
+class GroupSplit:
+    """Hold out whole groups by the hash of `Table(group=)`: no group is on both sides."""
+
+    share: float = 0.2
+
+    def __post_init__(self) -> None:
+        _share(self.share, "GroupSplit")
+
+
+Split = TimeSplit | HashSplit | GroupSplit
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The rule that decides whether a candidate may take over.
+
+    Attributes:
+        metric: `(y_true, y_pred)` or `(y_true, y_pred, rows)` -> float; scikit-learn's own do.
+        better: "lower" or "higher"; may be left out for metrics that everbake knows.
+        rule: "refresh" (not worse) or "challenge" (a gain must be shown).
+        tolerance: share of the champion's gap whose loss must be ruled out.
+        equal_within: share of the gap that counts as equal.
+        guardrails: absolute limits on the candidate.
+        min_gain: what a challenge must gain, in units of the metric.
+        if_inconclusive: what to do when the data cannot tell.
+    """
+
+    metric: Callable[..., float]
+    better: Better | None = None
+    rule: Rule = "refresh"
+    tolerance: float = 0.05
+    equal_within: float = 0.01
+    guardrails: tuple[AtLeast | AtMost, ...] = ()
+    min_gain: float = 0.0
+    if_inconclusive: IfInconclusive = "keep"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guardrails", tuple(self.guardrails))
+        if not callable(self.metric):
+            raise RecipeError(
+                "EB204",
+                f"Gate(metric) is {self.metric!r}, not a function",
+                mend="pass the function itself, such as sklearn.metrics.mean_squared_error",
+            )
+        name = metric_name(self.metric)
+        known = known_metric(name)
+        if self.better is None:
+            if known is None:
+                raise RecipeError(
+                    "EB205",
+                    f"everbake does not know which way {name} is better",
+                    mend=f'Gate({name}, better="lower") or better="higher"',
+                )
+            object.__setattr__(self, "better", known.better)
+        _among(self.better, get_args(Better), "Gate(better)")
+        if known is not None and known.better != self.better:
+            raise RecipeError(
+                "EB205",
+                f"{name} is better when {known.better}, not {self.better}",
+                mend=f'Gate({name}, better="{known.better}")',
+            )
+        _among(self.rule, get_args(Rule), "Gate(rule)")
+        _among(self.if_inconclusive, get_args(IfInconclusive), "Gate(if_inconclusive)")
+        if not 0 <= self.equal_within <= self.tolerance:
+            raise RecipeError(
+                "EB204",
+                f"equal_within is {self.equal_within}, tolerance {self.tolerance}",
+                mend="0 <= equal_within <= tolerance",
+            )
+
+
+@dataclass(frozen=True)
+class NewData:
+    """Start a run once at least `rows` new rows have arrived."""
+
+    rows: int = 1
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise RecipeError("EB204", f"NewData(rows) is {self.rows}", mend="NewData(rows=1)")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job of the user's code may take: resident memory, wall-clock time, threads."""
+
+    memory: str = "4G"
+    time: str = "30m"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        parse_size(self.memory)
+        parse_span(self.time)
+        if self.threads < 1:
+            raise RecipeError("EB204", f"Limits(threads) is {self.threads}", mend="threads=1")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The frozen declaration of one model.
+
+    Attributes:
+        name: lower-case letters, digits, `_` and `-`.
+        data: the table and its special columns.
+        train: `(rows[, params, seed, log]) -> model`; the annotation of `rows` picks the form.
+        predict: `(model, rows) -> scores`, an array with one entry a row.
+        gate: the rule that decides.
+        features: `(rows) -> rows`, the same code in training and serving.
+        split: which rows are held out; TimeSplit when `data.time` is given, else HashSplit.
+        refit: after a pass, train once more on all rows (only with a time split).
+        params: passed to `train` as `params`.
+        seed: passed to `train` as `seed`; numpy and `random` are seeded with it, too.
+        triggers: what starts a run.
+        limits: what a job may take.
+    """
+
+    name: str
+    data: Table
+    train: Callable[..., object]
+    predict: Callable[..., object]
+    gate: Gate
+    features: Callable[..., object] | None = None
+    split: Split | None = None
+    refit: bool = False
+    params: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
+    triggers: NewData = NewData()
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        check_model_name(self.name)
+        _check_function(self.train, "train", required=("rows",), keywords=("params", "seed", "log"))
+        _check_function(self.predict, "predict", required=("model", "rows"), keywords=())
+        if self.features is not None:
+            _check_function(self.features, "features", required=("rows",), keywords=())
+        if self.split is None:
+            object.__setattr__(self, "split", TimeSplit() if self.data.time else HashSplit())
+        self._check_split()
+
+    def _check_split(self) -> None:
+        if isinstance(self.split, TimeSplit) and not self.data.time:
+            raise RecipeError("EB204", "TimeSplit needs Table(time=)", mend="Table(..., time=...)")
+        if isinstance(self.split, GroupSplit) and not self.data.group:
+            raise RecipeError("EB204", "GroupSplit needs Table(group=)", mend="Table(..., group=)")
+        if self.refit and not isinstance(self.split, TimeSplit):
+            raise RecipeError("EB204", "refit needs a TimeSplit", mend="drop refit=True")
+
+
+def check_model_name(name: str) -> None:
+    """Raise RecipeError unless `name` may name a model, a folder and a part of an address."""
+    if not _NAME.fullmatch(name):
+        raise RecipeError(
+            "EB201",
+            f"{name!r} cannot name a model",
+            why="names become folders and addresses",
+            mend="use lower-case letters, digits, _ and -, 64 at most",
+        )
+
+
+def _check_function(
+    function: object, role: str, *, required: tuple[str, ...], keywords: tuple[str, ...]
+) -> None:
+    form = f"{role}({', '.join(required)}{''.join(f', {k}' for k in keywords)})"
+    if not callable(function):
+        raise RecipeError("EB203", f"{role} is not a function", mend=f"def {form}: ...")
+    parameters = list(inspect.signature(function).parameters.values())
+    free = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    extra = [p for p in free[len(required) :] if p.name not in keywords and p.default is p.empty]
+    if len(free) < len(required) or extra:
+        signature = inspect.signature(function)
+        why = ""
+        if extra:
+            near = get_close_matches(extra[0].name, keywords, n=1, cutoff=0.5)
+            why = f"{extra[0].name!r} is not passed" + (f"; did you mean {near[0]!r}?" if near else "")
+        raise RecipeError(
+            "EB203", f"{role} has the signature {signature}", why=why, mend=f"def {form}: ..."
+        )
+
+
+def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
+    """The plain-data form of a recipe; `rows_form` is what `train` wants its rows as."""
+    gate = recipe.gate
+    assert gate.better is not None  # set by Gate.__post_init__
+    return RecipeSpec(
+        name=recipe.name,
+        table=recipe.data,
+        gate=GateSpec(
+            metric=metric_name(gate.metric),
+            better=gate.better,
+            rule=gate.rule,
+            tolerance=gate.tolerance,
+            equal_within=gate.equal_within,
+            min_gain=gate.min_gain,
+            if_inconclusive=gate.if_inconclusive,
+            guardrails=tuple(
+                GuardrailSpec(
+                    "at_least" if isinstance(rail, AtLeast) else "at_most",
+                    metric_name(rail.metric),
+                    rail.limit,
+                )
+                for rail in gate.guardrails
+            ),
+        ),
+        split=_describe_split(recipe.split),
+        refit=recipe.refit,
+        params=dict(recipe.params),
+        seed=recipe.seed,
+        trigger_rows=recipe.triggers.rows,
+        memory_bytes=parse_size(recipe.limits.memory),
+        time_seconds=parse_span(recipe.limits.time),
+        threads=recipe.limits.threads,
+        rows_form=rows_form,
+    )
+
+
+def _describe_split(split: Split | None) -> SplitSpec:
+    if isinstance(split, TimeSplit):
+        if isinstance(split.newest, str):
+            return SplitSpec("time", None, parse_span(split.newest))
+        return SplitSpec("time", split.newest)
+    if isinstance(split, GroupSplit):
+        return SplitSpec("group", split.share)
+    return SplitSpec("hash", split.share, stratify=split.stratify) if split else SplitSpec("hash", 0.2)

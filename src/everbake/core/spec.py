@@ -1,0 +1,85 @@
+"""A recipe as plain data, without functions: it travels, is recorded, and is all the owner sees."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from everbake.errors import RecipeError
+
+Better = Literal["lower", "higher"]
+Rule = Literal["refresh", "challenge"]
+IfInconclusive = Literal["keep", "reject", "promote", "lean"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where the rows come from and what the special columns are called.
+
+    Attributes:
+        label: the column that the model learns.
+        path: a pattern such as `"data/*.csv"`; `everbake up` takes each new file as one batch.
+        time: the column that orders the rows; with it the newest rows are held out.
+        key: the column that identifies a row.
+        group: the column whose rows belong together (a patient, a user).
+    """
+
+    label: str
+    path: str | None = None
+    time: str | None = None
+    key: str | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise RecipeError("EB204", "Table(label=) is empty", mend="name the label column")
+
+
+@dataclass(frozen=True)
+class GuardrailSpec:
+    """A guardrail as plain data: `kind` is "at_least" or "at_most"."""
+
+    kind: str
+    metric: str
+    limit: float
+
+
+@dataclass(frozen=True)
+class GateSpec:
+    """A gate as plain data."""
+
+    metric: str
+    better: Better
+    rule: Rule
+    tolerance: float
+    equal_within: float
+    min_gain: float
+    if_inconclusive: IfInconclusive
+    guardrails: tuple[GuardrailSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """A split as plain data: kind "time", "hash" or "group"."""
+
+    kind: str
+    share: float | None
+    span_seconds: float | None = None
+    stratify: str | None = None
+
+
+@dataclass(frozen=True)
+class RecipeSpec:
+    """A recipe as plain data, without functions: what the owner and the ledger see."""
+
+    name: str
+    table: Table
+    gate: GateSpec
+    split: SplitSpec
+    refit: bool
+    params: dict[str, object]
+    seed: int
+    trigger_rows: int
+    memory_bytes: int
+    time_seconds: float
+    threads: int
+    rows_form: str = "pandas"
+    source: str = "recipe.py"

@@ -1,0 +1,168 @@
+"""What the owner orders from a host, and what the host reports: plain data, by file and digest."""
+
+from dataclasses import dataclass, field
+
+from everbake.core.dataset import Column
+from everbake.core.decision import Check
+from everbake.core.spec import RecipeSpec
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error of four parts, as data: which class, and its parts."""
+
+    kind: str
+    code: str
+    what: str
+    where: str
+    why: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A saved model.
+
+    Attributes:
+        path: the file.
+        digest: SHA-256 of its bytes.
+        form: `skops` or `cloudpickle`.
+    """
+
+    path: str
+    digest: str
+    form: str
+
+
+@dataclass(frozen=True)
+class TrainOrder:
+    """Train a candidate.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        champion_rows: file with the set of rows that the champion was trained on.
+        refit: train on all rows, hold nothing out.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    champion_rows: str | None
+    refit: bool = False
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """A trained candidate; the files lie in the job's directory.
+
+    Attributes:
+        rows: rows trained on.
+        held_out: rows on which it can be compared.
+        runtime: `linear` or `native`.
+        why: one sentence: why it is compiled, or why not.
+        form: format of `model.bin`.
+        columns: the columns of a request, with their types as stored.
+        needed: those without which the model fails or answers differently.
+        checks: what was looked at on the way (leakage, order in time).
+        seconds: of the user's `train` alone.
+    """
+
+    rows: int
+    held_out: int
+    runtime: str
+    why: str
+    form: str
+    columns: tuple[Column, ...]
+    needed: tuple[str, ...]
+    checks: tuple[Check, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ScoreOrder:
+    """Score rows with a saved model and the recipe it came from.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        judge: file with the positions of the rows to score.
+        saved: the model.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    judge: str
+    saved: Model
+
+
+@dataclass(frozen=True)
+class JudgeOrder:
+    """Judge a candidate by answers that were computed before.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        judge: file with the positions of the rows.
+        truth: file with the labels.
+        candidate: file with the candidate's answers.
+        champion: file with the champion's answers, None without a champion.
+        checks: what was looked at before.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    judge: str
+    truth: str
+    candidate: str
+    champion: str | None
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionOrder:
+    """Answer requests with a saved model.
+
+    Attributes:
+        model: name of the recipe.
+        saved: the model.
+        columns: the columns of a request with their types.
+    """
+
+    model: str
+    saved: Model
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class CheckOrder:
+    """Try a recipe on a sample of rows, changing nothing.
+
+    Attributes:
+        model: name of the recipe.
+        files: files of the table; without any, only the declaration is checked.
+        rows: the first so many rows of the table.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the trial found."""
+
+    checks: tuple[Check, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class DescribeReport:
+    """The recipes of one file."""
+
+    specs: tuple[RecipeSpec, ...]

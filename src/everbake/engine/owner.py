@@ -1,0 +1,239 @@
+"""The one process that may append to a project's ledger and start runs."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from everbake.core.facts import (
+    BatchQuarantined,
+    BatchRejected,
+    Concluded,
+    DataArrived,
+    RecipeChanged,
+    RetrainRequested,
+    digest,
+)
+from everbake.core.loop import ModelState, due, model_state
+from everbake.engine.patience import patiently
+from everbake.engine.pipeline import pipeline
+from everbake.engine.state import load_model, load_state, unknown_model
+from everbake.errors import ConflictError, UsageError
+from everbake.ports import Batch, Ports
+from everbake.stages.ingest import adopt, ingest
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a batch.
+
+    Attributes:
+        model: the model.
+        rows: rows in the batch.
+        data_version: the data version that holds them, None while they are quarantined.
+        quarantine: id of the quarantined batch, or None.
+        duplicate: the same rows had arrived before.
+    """
+
+    model: str
+    rows: int
+    data_version: int | None
+    quarantine: str | None
+    duplicate: bool
+
+
+@dataclass
+class _Locks:
+    """Arrivals of one model take turns, so do its runs, so do decisions about who serves."""
+
+    arriving: threading.Lock = field(default_factory=threading.Lock)
+    running: threading.Lock = field(default_factory=threading.Lock)
+    deciding: threading.RLock = field(default_factory=threading.RLock)
+
+
+class Owner:
+    """Takes batches and requests, and starts the runs that are due.
+
+    Everything here may be called from several threads. Whether this process may append at all is
+    the business of whoever made `ports` (it holds the project's lock).
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self._locks: dict[str, _Locks] = {}
+        self._locks_guard = threading.Lock()
+        self._recipes_guard = threading.Lock()
+
+    def start(self) -> None:
+        """Pick up what a process that died left behind: commits of tables without a fact."""
+        for row in self.ports.ledger.rows("models"):
+            self.adopt(str(row["model"]))
+
+    def adopt(self, model: str) -> None:
+        """Record the commits of a model's table that have no fact yet."""
+        with self._of(model).arriving:
+            adopt(model, load_model(self.ports.ledger, model).data_version, self.ports)
+
+    def notice_recipes(self) -> list[str]:
+        """Record every recipe that is new or changed; return the names of all models.
+
+        Raises:
+            RecipeError: a recipe file cannot be imported or understood.
+        """
+        with self._recipes_guard:
+            models = {
+                str(row["model"]): model_state(row) for row in self.ports.ledger.rows("models")
+            }
+            known = {model.source: model.recipe for model in models.values()}
+            for described in self.ports.recipes.changed(known):
+                before = models.get(described.spec.name)
+                if before is not None and before.recipe == described.digest:
+                    continue
+                number = before.recipe_number + 1 if before else 1
+                fact = RecipeChanged(
+                    described.spec.name,
+                    number,
+                    described.digest,
+                    described.snapshot,
+                    described.spec,
+                )
+                entry_id = digest("recipe", fact.model, fact.digest, str(number))
+                self.ports.ledger.record(entry_id, fact)
+        return sorted(str(row["model"]) for row in self.ports.ledger.rows("models"))
+
+    def model(self, name: str) -> ModelState:
+        """The state of a model whose recipe is up to date.
+
+        Raises:
+            UsageError: there is no such model.
+            RecipeError: a recipe file cannot be imported or understood.
+        """
+        self.notice_recipes()
+        return load_model(self.ports.ledger, name)
+
+    def ingest(self, model: str, sources: tuple[str, ...], names: tuple[str, ...]) -> Received:
+        """Take files as one batch. No run is started: `settle` does that.
+
+        Raises:
+            DataError: the files hold no batch at all.
+        """
+        batch = Batch(model, self.model(model).spec.table, sources, names)
+        return self._take(batch)
+
+    def _take(self, batch: Batch) -> Received:
+        def attempt() -> Received:
+            state = load_model(self.ports.ledger, batch.model)
+            adopted = adopt(batch.model, state.data_version, self.ports)
+            if adopted:
+                state = load_model(self.ports.ledger, batch.model)
+            before = state.data_version - len(adopted)
+            fact = ingest(batch, state, self.ports).fact
+            if isinstance(fact, BatchQuarantined):
+                return Received(batch.model, fact.rows, None, fact.quarantine, duplicate=False)
+            assert isinstance(fact, DataArrived)
+            # A commit adopted just now was never acknowledged: the repeated call gets its answer.
+            known = fact.version <= before
+            return Received(batch.model, fact.rows, fact.version, None, duplicate=known)
+
+        with self._of(batch.model).arriving:
+            return patiently(attempt, self.ports.clock)
+
+    def accept(self, model: str, quarantine: str, reason: str) -> Received:
+        """Take a quarantined batch after all, widening the contract by what it needs.
+
+        Raises:
+            UsageError: no such batch, or no reason given.
+            ConflictError: it was accepted or rejected before.
+            DataError: no contract can be wide enough for it (text in a number, say).
+        """
+        row = self._quarantined(model, quarantine, reason)
+        blobs = str(row["blobs"]).split("\n")
+        sources = tuple(str(self.ports.blobs.path(blob)) for blob in blobs)
+        for blob in blobs:
+            self.ports.blobs.get(blob)
+        names = tuple(str(row["sources"]).split("\n"))
+        table = load_model(self.ports.ledger, model).spec.table
+        batch = Batch(model, table, sources, names, "widen", quarantine, reason)
+        received = self._take(batch)
+        if received.quarantine is not None:
+            raise UsageError(
+                "EB121",
+                f"batch {quarantine} cannot be accepted",
+                why="what is wrong with it is more than a contract can allow",
+                mend=f"everbake data show {model} {quarantine}; mend the file and ingest it",
+            )
+        return received
+
+    def reject(self, model: str, quarantine: str, reason: str) -> None:
+        """Throw a quarantined batch away."""
+        self._quarantined(model, quarantine, reason)
+        fact = BatchRejected(model, quarantine, reason)
+        self.ports.ledger.record(digest("settled", model, quarantine), fact)
+
+    def _quarantined(self, model: str, quarantine: str, reason: str) -> dict[str, object]:
+        self.model(model)
+        rows = self.ports.ledger.rows("quarantine", {"model": model, "id": quarantine})
+        if not rows:
+            raise UsageError(
+                "EB006", f"no quarantined batch {quarantine!r}", mend=f"everbake data ls {model}"
+            )
+        if rows[0]["state"] != "waiting":
+            raise ConflictError(
+                "EB411",
+                f"batch {quarantine} was {rows[0]['state']} before",
+                mend=f"everbake data ls {model}",
+            )
+        if not reason.strip():
+            raise UsageError(
+                "EB005", "a reason is missing", mend='add --reason "why this is right"'
+            )
+        return dict(rows[0])
+
+    def request_retrain(self, model: str, request: str) -> None:
+        """Ask for a run without new data. `settle` starts it.
+
+        Raises:
+            UsageError: there are no data to train on.
+        """
+        if self.model(model).data_version == 0:
+            raise UsageError(
+                "EB007", f"{model} has no data yet", mend=f"everbake ingest {model} FILE"
+            )
+        fact = RetrainRequested(model, request)
+        self.ports.ledger.record(digest("retrain", model, request), fact)
+
+    def settle(self, model: str) -> list[Concluded]:
+        """Run whatever is due for a model, one run after the other; wait for whoever runs it.
+
+        Returns:
+            The runs that ended here. Runs that somebody else ended meanwhile are not among them.
+        """
+        done: list[Concluded] = []
+        with self._of(model).running:
+            while True:
+                state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
+                orders = due(state, self.ports.clock.now())
+                if not orders:
+                    return done
+                concluded = pipeline(orders[0], self.ports, self._of(model).deciding)
+                done.append(concluded)
+                self.await_release(model)
+
+    def await_release(self, model: str) -> None:
+        """Return when whoever answers requests answers from the model's deployment."""
+        for row in self.ports.ledger.rows("deployments", {"model": model}):
+            self.ports.release.wait(model, int(row["generation"] or 0))
+
+    @contextmanager
+    def deciding(self, model: str) -> Iterator[ModelState]:
+        """Hold back every other decision about who serves; gives the state as it is then."""
+        with self._of(model).deciding:
+            yield self.model(model)
+
+    def _of(self, model: str) -> _Locks:
+        with self._locks_guard:
+            if model not in self._locks:
+                if not self.ports.ledger.rows("models", {"model": model}):
+                    raise unknown_model(self.ports.ledger, model)
+                self._locks[model] = _Locks()
+            return self._locks[model]

@@ -1,0 +1,164 @@
+"""What a person decides about who serves: promote, roll back, pause, resume."""
+
+from dataclasses import dataclass
+
+from everbake.core.facts import Fact, Paused, Promoted, Resumed, RolledBack, digest
+from everbake.core.loop import ModelState
+from everbake.core.project import Row
+from everbake.engine.owner import Owner
+from everbake.errors import ConflictError, UsageError
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Who serves now.
+
+    Attributes:
+        model: the model.
+        champion: version that serves.
+        champion_before: version that served before.
+        fact: id of the fact that says so.
+    """
+
+    model: str
+    champion: int | None
+    champion_before: int | None
+    fact: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        model: the model.
+        version: of which version, or None for the obvious one.
+        reason: why.
+        request: the same request is one fact, however often it arrives.
+    """
+
+    model: str
+    version: int | None
+    reason: str
+    request: str
+
+
+def promote(request: Request, owner: Owner) -> Shifted:
+    """Make a version the champion: the pending candidate, if none is named.
+
+    Raises:
+        UsageError: no such version, or no reason for one that the gate did not promote.
+        ConflictError: no candidate is pending.
+    """
+    with owner.deciding(request.model) as model:
+        number = request.version if request.version is not None else model.candidate
+        if number is None:
+            raise ConflictError(
+                "EB412",
+                f"no candidate of {request.model} is pending",
+                mend=f"everbake versions {request.model}",
+            )
+        version = _version(owner, model, number)
+        if number == model.champion:
+            raise ConflictError(
+                "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
+            )
+        if not request.reason.strip() and not _won(owner, version):
+            raise UsageError(
+                "EB005",
+                f"the gate did not promote {request.model}@{number}: a reason is needed",
+                mend='add --reason "why it should serve"',
+            )
+        fact = Promoted(
+            request.model,
+            number,
+            str(version["bundle"]),
+            model.champion,
+            model.champion_bundle,
+            request.reason,
+            request.request,
+        )
+        shifted = _record("promote", request, fact, owner)
+    owner.await_release(request.model)
+    return shifted
+
+
+def rollback(request: Request, owner: Owner) -> Shifted:
+    """Bring an older champion back, at once; automatic promotion is held from then on.
+
+    Raises:
+        UsageError: no such version.
+        ConflictError: nothing served before.
+    """
+    with owner.deciding(request.model) as model:
+        number = request.version or _served_before(owner, model)
+        version = _version(owner, model, number)
+        if number == model.champion:
+            raise ConflictError(
+                "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
+            )
+        fact = RolledBack(
+            request.model,
+            number,
+            str(version["bundle"]),
+            model.champion,
+            model.champion_bundle,
+            request.reason,
+            request.request,
+        )
+        shifted = _record("rollback", request, fact, owner)
+    owner.await_release(request.model)
+    return shifted
+
+
+def pause(request: Request, owner: Owner) -> Shifted:
+    """Start no runs of the model until it is resumed."""
+    with owner.deciding(request.model):
+        fact = Paused(request.model, request.reason, request.request)
+        return _record("pause", request, fact, owner)
+
+
+def resume(request: Request, owner: Owner) -> Shifted:
+    """Start runs again, and let winners serve again."""
+    with owner.deciding(request.model):
+        fact = Resumed(request.model, request.reason, request.request)
+        return _record("resume", request, fact, owner)
+
+
+def _record(kind: str, request: Request, fact: Fact, owner: Owner) -> Shifted:
+    entry_id = digest(kind, request.model, request.request)
+    entry = owner.ports.ledger.record(entry_id, fact)
+    if isinstance(entry.fact, Promoted | RolledBack):
+        before, now = entry.fact.champion_before, entry.fact.version
+        return Shifted(request.model, now, before, entry.id)
+    champion = owner.model(request.model).champion
+    return Shifted(request.model, champion, champion, entry.id)
+
+
+def _version(owner: Owner, model: ModelState, number: int) -> Row:
+    rows = owner.ports.ledger.rows("versions", {"model": model.model, "version": number})
+    if not rows:
+        raise UsageError(
+            "EB008",
+            f"{model.model} has no version {number}",
+            mend=f"everbake versions {model.model}",
+        )
+    return rows[0]
+
+
+def _won(owner: Owner, version: Row) -> bool:
+    runs = owner.ports.ledger.rows("runs", {"run": version["run"]})
+    return bool(version.get("served")) or runs[0]["verdict"] == "promoted"
+
+
+def _served_before(owner: Owner, model: ModelState) -> int:
+    rows = owner.ports.ledger.rows("versions", {"model": model.model, "served": 1})
+    older = [int(row["version"] or 0) for row in rows if row["version"] != model.champion]
+    below = [number for number in older if number < (model.champion or 0)]
+    if not below:
+        raise ConflictError(
+            "EB414",
+            f"no older version of {model.model} has served",
+            mend=f"everbake versions {model.model}; everbake rollback {model.model}@V",
+        )
+    return max(below)

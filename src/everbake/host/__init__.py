@@ -1,0 +1,1 @@
+"""The process where the user's code runs, and nowhere else."""

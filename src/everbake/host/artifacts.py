@@ -1,0 +1,83 @@
+"""Models as bytes: `skops` where it can, otherwise cloudpickle."""
+
+import sys
+from collections.abc import Callable
+
+from everbake.errors import UserCodeError
+
+# What skops may build beyond its own defaults. Anything else makes the model a native one.
+TRUSTED = (
+    "numpy.dtype",
+    "numpy.random._pickle.__randomstate_ctor",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogLink",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfPoissonLoss",
+    "sklearn._loss.loss.HalfSquaredError",
+)
+
+
+def save(model: object) -> tuple[str, bytes]:
+    """The name of the format and the bytes.
+
+    Raises:
+        UserCodeError: the model cannot be saved at all.
+    """
+    if type(model).__module__.split(".", 1)[0] == "sklearn":
+        data = _skops(model)
+        if data is not None:
+            return "skops", data
+    return "cloudpickle", _pickled(model)
+
+
+def _skops(model: object) -> bytes | None:
+    import skops.io
+
+    try:
+        data: bytes = skops.io.dumps(model)
+        unknown = set(skops.io.get_untrusted_types(data=data))
+    except Exception:  # noqa: BLE001 - whatever skops cannot do, cloudpickle may
+        return None
+    return data if unknown <= set(TRUSTED) else None
+
+
+def _pickled(model: object) -> bytes:
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(model)
+    except Exception as error:
+        raise UserCodeError(
+            "EB312",
+            f"the model ({type(model).__name__}) cannot be saved",
+            why=f"{type(error).__name__}: {error}",
+            mend="keep open files, locks and generators out of the model",
+        ) from error
+    return data
+
+
+def load(form: str, data: bytes) -> object:
+    """The model behind the bytes that `save` made. Check their digest first."""
+    loaders: dict[str, Callable[[bytes], object]] = {"skops": _unskops, "cloudpickle": _unpickled}
+    return loaders[form](data)
+
+
+def _unskops(data: bytes) -> object:
+    import skops.io
+
+    model: object = skops.io.loads(data, trusted=list(TRUSTED))
+    return model
+
+
+def _unpickled(data: bytes) -> object:
+    import cloudpickle
+
+    model: object = cloudpickle.loads(data)
+    return model
+
+
+def python_version() -> str:
+    """The version of Python that a model is saved under."""
+    return sys.version.split()[0]

@@ -1,0 +1,132 @@
+"""The job behind `everbake check`: try the recipe on a sample, change nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from everbake.core.decision import Check
+from everbake.core.gate import judge_rows
+from everbake.core.recipe import Recipe, describe
+from everbake.core.work import CheckOrder, CheckReport
+from everbake.errors import EverbakeError
+from everbake.host.artifacts import load, save
+from everbake.host.calling import predict, recipe_of, train, with_features
+from everbake.host.judging import rules_of
+from everbake.host.protocol import JobContext
+from everbake.host.rows import frame, read_table, rows_form
+from everbake.host.skew import check_skew
+from everbake.host.splitting import Held, split
+from everbake.host.training import truth_of
+
+SAMPLE = 1_000
+
+
+def check(order: CheckOrder, context: JobContext) -> CheckReport:
+    """Train twice on a sample, predict, score, and compare features of all and of each row."""
+    recipe = recipe_of(context.recipe_module, order.model)
+    declared = Check("recipe", "pass", f"{order.model} imports and is well formed")
+    if not order.files:
+        detail = "no data yet: train, predict and the metric were not tried"
+        return CheckReport((declared, Check("data", "unknown", detail)))
+    table = read_table(order.files, order.rows)
+    sample = table.slice(max(0, table.num_rows - SAMPLE))
+    trial = _Trial(recipe, context, sample, split(sample, _spec(recipe), None))
+    return CheckReport((declared, *trial.run()))
+
+
+def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec
+    return describe(recipe, rows_form(recipe.train))
+
+
+@dataclass
+class _Trial:
+    """The steps of a trial; the first that fails ends it."""
+
+    recipe: Recipe
+    context: JobContext
+    sample: pa.Table
+    held: Held
+    model: object = None
+    answers: Any = None
+
+    def run(self) -> list[Check]:
+        """One check a step, up to the first that fails."""
+        steps: list[tuple[str, Callable[[], str]]] = [
+            ("features", self._features),
+            ("train", self._train),
+            ("repeatable", self._repeatable),
+            ("save", self._save),
+            ("predict", self._predict),
+            ("score", self._score),
+        ]
+        done: list[Check] = []
+        for name, step in steps:
+            check = self._tried(name, step)
+            done.append(check)
+            if check.state == "fail":
+                break
+        return [*done, *self._advice()]
+
+    def _tried(self, name: str, step: Callable[[], str]) -> Check:
+        try:
+            detail = step()
+        except EverbakeError as error:
+            return Check(name, "fail", str(error))
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+            return Check(name, "fail", f"{type(error).__name__}: {error}")
+        return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
+
+    def _features(self) -> str:
+        if self.recipe.features is None:
+            return "none declared"
+        check_skew(self.recipe, self.sample)
+        return "the same for a row alone as among others"
+
+    def _rows(self) -> pa.Table:
+        return self.sample.filter(pa.array(self.held.train))
+
+    def _train(self) -> str:
+        self.model = train(self.recipe, self._rows(), self.context.seed, self.context.log)
+        return f"{type(self.model).__name__} on {self._rows().num_rows} rows"
+
+    def _repeatable(self) -> str:
+        again = train(self.recipe, self._rows(), self.context.seed, self.context.log)
+        given = with_features(self.recipe, self.sample)
+        one = predict(self.recipe, self.model, given)
+        other = predict(self.recipe, again, given)
+        if one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+            return "training twice gave the same answers"
+        return "warning: training twice gave different answers; pass `seed` on to the model"
+
+    def _save(self) -> str:
+        form, data = save(self.model)
+        self.model = load(form, data)
+        return f"{len(data):,} bytes of {form}"
+
+    def _predict(self) -> str:
+        judged = self.sample.filter(pa.array(self.held.judge))
+        self.answers = predict(self.recipe, self.model, with_features(self.recipe, judged))
+        return f"{len(self.answers)} answers for {judged.num_rows} held-out rows"
+
+    def _score(self) -> str:
+        judged = self.sample.filter(pa.array(self.held.judge))
+        if not judged.num_rows:
+            return "warning: no row is held out: nothing to score on"
+        rules = rules_of(self.recipe)
+        truth = truth_of(judged, self.recipe)
+        decision = judge_rows(truth, None, self.answers, rules, rows=frame(judged))
+        if decision.candidate is None:
+            return f"warning: {decision.because}"
+        return f"{rules.name} = {decision.candidate:.6g} on {judged.num_rows} rows"
+
+    def _advice(self) -> list[Check]:
+        if not self.recipe.refit:
+            return []
+        detail = (
+            "only rows newer than the last refit can judge the next candidate: "
+            "small batches stay inconclusive longer"
+        )
+        return [Check("refit", "warn", detail)]

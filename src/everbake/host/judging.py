@@ -1,0 +1,55 @@
+"""The job that judges a candidate by answers that were computed before."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from everbake.core.gate import Rules, judge_rows, rail
+from everbake.core.recipe import Recipe, metric_name
+from everbake.core.work import JudgeOrder
+from everbake.host.calling import recipe_of
+from everbake.host.protocol import JobContext
+from everbake.host.rows import frame, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
+    """The decision as scripts see it."""
+    recipe = recipe_of(context.recipe_module, order.model)
+    rows = _rows(order)
+    champion = np.load(order.champion) if order.champion is not None else None
+    decision = judge_rows(
+        np.load(order.truth),
+        champion,
+        np.load(order.candidate),
+        rules_of(recipe),
+        rows=rows,
+        rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
+    )
+    return decision.with_checks(order.checks).to_dict()
+
+
+def _rows(order: JudgeOrder) -> "pd.DataFrame":
+    table = read_table(order.files, order.rows)
+    return frame(table.take(pa.array(np.load(order.judge))))
+
+
+def rules_of(recipe: Recipe) -> Rules:
+    """The gate as the judge wants it."""
+    gate = recipe.gate
+    assert gate.better is not None  # set by Gate.__post_init__
+    return Rules(
+        name=metric_name(gate.metric),
+        metric=gate.metric,
+        better=gate.better,
+        rule=gate.rule,
+        tolerance=gate.tolerance,
+        equal_within=gate.equal_within,
+        min_gain=gate.min_gain,
+        if_inconclusive=gate.if_inconclusive,
+        guardrails=tuple(rail(guardrail) for guardrail in gate.guardrails),
+    )

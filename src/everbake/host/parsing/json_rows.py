@@ -1,0 +1,105 @@
+"""Rows of a file of JSON lines, streamed."""
+
+import bisect
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+
+from everbake.host.parsing.raw import Complaints, Kind, Raw, RawBatch
+from everbake.host.parsing.sniff import Source, opened, readable
+
+if TYPE_CHECKING:
+    from everbake.core.dataset import Finding
+
+_BLOCK = 8 << 20
+_MANY = 100_000  # skipped rows whose place is remembered
+_SIMPLE = {
+    frozenset({bool}): pa.bool_(),
+    frozenset({int}): pa.int64(),
+    frozenset({float}): pa.float64(),
+    frozenset({int, float}): pa.float64(),
+    frozenset({str}): pa.string(),
+    frozenset[type](): pa.null(),
+}
+_LARGEST = 2**63
+
+
+class JsonRows:
+    """The rows of one file of JSON lines: one object a line, blank lines left out."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.complaints = Complaints(source.name)
+        self.notices: list[Finding] = []
+        self._names: dict[str, None] = {}
+        self._skipped: list[int] = []
+        self._decode = msgspec.json.Decoder(dict[str, Any])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields seen so far, in the order in which they appeared."""
+        return tuple(self._names)
+
+    def batches(self) -> Iterator[RawBatch]:
+        """The rows, a few megabytes at a time."""
+        start = seen = 0
+        with readable(self.source.name):
+            for lines in self._blocks():
+                objects = self._objects(lines, seen)
+                seen += len(lines)
+                if objects:
+                    yield self._raw(objects, start)
+                    start += len(objects)
+
+    def row_number(self, position: int) -> int:
+        """The row's number in the file, rows that were skipped included."""
+        passed = bisect.bisect_right(
+            range(len(self._skipped)), position, key=lambda i: self._skipped[i] - 1 - i
+        )
+        return position + passed + 1
+
+    def _blocks(self) -> Iterator[list[bytes]]:
+        """Lines that are not blank, about `_BLOCK` bytes of them at a time, as UTF-8."""
+        encoding = self.source.encoding
+        with opened(self.source.path, self.source.zipped) as file:
+            if encoding == "utf-16":  # a byte of a letter may look like the end of a line
+                whole = file.read().decode(encoding).encode()
+                yield [line for line in whole.splitlines() if line.strip()]
+                return
+            while lines := file.readlines(_BLOCK):
+                if encoding == "latin-1":
+                    lines = [line.decode(encoding).encode() for line in lines]
+                yield [line for line in lines if line.strip(b"\xef\xbb\xbf \t\r\n")]
+
+    def _objects(self, lines: list[bytes], seen: int) -> list[dict[str, Any]]:
+        objects = []
+        for number, line in enumerate(lines, start=seen + 1):
+            try:
+                objects.append(self._decode.decode(line.removeprefix(b"\xef\xbb\xbf")))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                if len(self._skipped) < _MANY:
+                    self._skipped.append(number)
+                self.complaints.row(number, f"is no JSON object on one line: {error}")
+        return objects
+
+    def _raw(self, objects: list[dict[str, Any]], start: int) -> RawBatch:
+        for row in objects:
+            self._names.update(dict.fromkeys(row))
+        columns = {name: _column([row.get(name) for row in objects]) for name in self._names}
+        return RawBatch(start, len(objects), columns)
+
+
+def _column(values: list[Any]) -> Raw:
+    """The values as the narrowest Arrow column; as JSON texts if they are of several kinds."""
+    kinds = frozenset(set(map(type, values)) - {type(None)})
+    target = _SIMPLE.get(kinds)
+    if int in kinds and any(type(v) is int and not -_LARGEST <= v < _LARGEST for v in values):
+        target = None
+    if target is not None:
+        kind: Kind = "typed"
+        return Raw(pa.array(values, target), kind)
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    return Raw(pa.array(texts, pa.string()), "mixed")

@@ -1,0 +1,88 @@
+"""The table's rows as the user's code gets them."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from everbake.core.dataset import HASH, ROW
+from everbake.errors import RecipeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+FORMS = {
+    "pandas.DataFrame": "pandas",
+    "pyarrow.Table": "arrow",
+    "Iterator[pyarrow.RecordBatch]": "batches",
+}
+_BATCH_ROWS = 65_536
+
+
+def read_table(files: Sequence[str], rows: int | None = None) -> pa.Table:
+    """All rows of some files in order of arrival, hidden columns included.
+
+    Args:
+        files: Parquet files of one table.
+        rows: only the first so many rows of the table, if not all.
+    """
+    parts = [pq.ParquetFile(path).read() for path in files]
+    table = pa.concat_tables(parts, promote_options="default")
+    order = np.argsort(table.column(ROW).to_numpy(), kind="stable")
+    if not np.array_equal(order, np.arange(len(order))):
+        table = table.take(pa.array(order))
+    return table if rows is None else table.slice(0, rows)
+
+
+def user_columns(table: pa.Table) -> pa.Table:
+    """The table without its hidden columns, times without a zone (they are UTC)."""
+    kept = table.drop_columns([name for name in (ROW, HASH) if name in table.column_names])
+    fields = [
+        pa.field(field.name, pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
+        for field in kept.schema
+    ]
+    return kept.cast(pa.schema(fields))
+
+
+def frame(table: pa.Table) -> "pd.DataFrame":
+    """The user's columns as a data frame."""
+    rows: pd.DataFrame = user_columns(table).to_pandas()
+    return rows
+
+
+def as_form(table: pa.Table, form: str) -> "pd.DataFrame | pa.Table | Iterator[pa.RecordBatch]":
+    """Rows in the form that the annotation of `train(rows)` asks for."""
+    if form == "arrow":
+        return user_columns(table)
+    if form == "batches":
+        return iter(user_columns(table).to_batches(max_chunksize=_BATCH_ROWS))
+    return frame(table)
+
+
+def rows_form(train: Callable[..., object]) -> str:
+    """Which form the annotation of the first parameter of `train` asks for.
+
+    Raises:
+        RecipeError: the annotation names something that rows cannot be.
+    """
+    first = next(iter(inspect.signature(train).parameters.values()))
+    if first.annotation is inspect.Parameter.empty:
+        return "pandas"
+    text = first.annotation if isinstance(first.annotation, str) else _written(first.annotation)
+    for ending, form in (("DataFrame", "pandas"), ("RecordBatch]", "batches"), ("Table", "arrow")):
+        if text.endswith(ending):
+            return form
+    raise RecipeError(
+        "EB206",
+        f"train wants its rows as {text}",
+        mend=f"annotate rows with one of {', '.join(FORMS)}",
+    )
+
+
+def _written(annotation: object) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

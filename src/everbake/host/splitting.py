@@ -1,0 +1,137 @@
+"""Which rows are held out, and the set of rows that a version was trained on."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from everbake.core.dataset import HASH
+from everbake.core.spec import RecipeSpec, SplitSpec
+from everbake.errors import RecipeError
+from everbake.host.parsing.rowhash import row_hashes
+
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Hashes: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
+
+_FULL = 2.0**64
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the split says about each row of the table.
+
+    Attributes:
+        train: rows that the candidate is trained on.
+        judge: rows on which candidate and champion are compared; no row is in both.
+        seen: held-out rows that are left aside because the champion was trained on them.
+    """
+
+    train: Mask
+    judge: Mask
+    seen: int
+
+
+def split(table: pa.Table, spec: RecipeSpec, champion: Mask | None) -> Held:
+    """Divide the rows.
+
+    Args:
+        table: all rows in order of arrival, with their hidden columns.
+        spec: the recipe.
+        champion: the rows that the champion was trained on, from the first row on.
+    """
+    held = held_out(table, spec)
+    if champion is None:
+        return Held(~held, held, 0)
+    known = np.zeros(table.num_rows, np.bool_)
+    known[: len(champion)] = champion[: table.num_rows]
+    return Held(~held, held & ~known, int((held & known).sum()))
+
+
+def held_out(table: pa.Table, spec: RecipeSpec) -> Mask:
+    """The rows that the split holds out. Of a single row, none: there must be one to train on."""
+    if table.num_rows < 2:
+        return np.zeros(table.num_rows, np.bool_)
+    if spec.split.kind == "time":
+        return _newest(_times(table, spec), spec.split)
+    if spec.split.kind == "group":
+        return _by_hash(_column_hashes(table, str(spec.table.group)), spec.split)
+    hashes = _column_hashes(table, spec.table.key) if spec.table.key else _own_hashes(table)
+    if spec.split.stratify is None:
+        return _by_hash(hashes, spec.split)
+    return _in_strata(table, spec.split, hashes)
+
+
+def _newest(times: np.ndarray[Any, Any], split: SplitSpec) -> Mask:
+    count = len(times)
+    order = np.argsort(times, kind="stable")
+    if split.span_seconds is not None:
+        held = times > times[order[-1]] - split.span_seconds
+        if held.all():
+            held[order[0]] = False
+        return np.asarray(held)
+    newest = min(max(1, round(count * (split.share or 0.0))), count - 1)
+    held = np.zeros(count, np.bool_)
+    held[order[-newest:]] = True
+    return held
+
+
+def _times(table: pa.Table, spec: RecipeSpec) -> np.ndarray[Any, Any]:
+    """The time column as numbers: seconds for times, the numbers themselves otherwise."""
+    column = table.column(str(spec.table.time))
+    if pa.types.is_timestamp(column.type):
+        micros: np.ndarray[Any, Any] = (
+            column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6
+        )
+        return micros
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return np.asarray(column.to_numpy())
+    raise RecipeError(
+        "EB207",
+        f'column "{spec.table.time}" holds {column.type}, which has no order in time',
+        mend="Table(time=) needs times such as 2026-01-31T12:00:00, or numbers",
+    )
+
+
+def _by_hash(hashes: Hashes, split: SplitSpec) -> Mask:
+    held = hashes.astype(np.float64) / _FULL < (split.share or 0.0)
+    if not held.any():
+        held = hashes == hashes.min()
+    if held.all():
+        held = hashes != hashes.max()
+    return np.asarray(held)
+
+
+def _in_strata(table: pa.Table, split: SplitSpec, hashes: Hashes) -> Mask:
+    """`_by_hash` within each stratum of at least two rows; a lone row is trained on."""
+    codes = pc.dictionary_encode(table.column(str(split.stratify)).combine_chunks()).indices
+    strata = codes.fill_null(-1).to_numpy(zero_copy_only=False)
+    held = np.zeros(len(strata), np.bool_)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        if len(members) > 1:
+            held[members] = _by_hash(hashes[members], split)
+    return held
+
+
+def _own_hashes(table: pa.Table) -> Hashes:
+    return np.asarray(table.column(HASH).to_numpy()).view(np.uint64)
+
+
+def _column_hashes(table: pa.Table, column: str) -> Hashes:
+    return row_hashes(table, [column])
+
+
+def pack_rows(trained: Mask) -> bytes:
+    """A set of rows in few bytes: 8 bytes of length, then zlib over one bit a row."""
+    body = zlib.compress(np.packbits(trained).tobytes(), 6)
+    return len(trained).to_bytes(8, "little") + body
+
+
+def unpack_rows(data: bytes) -> Mask:
+    """The set of rows that `pack_rows` packed."""
+    count = int.from_bytes(data[:8], "little")
+    bits = np.frombuffer(zlib.decompress(data[8:]), np.uint8)
+    return np.unpackbits(bits, count=count).astype(np.bool_)

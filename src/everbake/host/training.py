@@ -1,0 +1,218 @@
+"""The job that makes a candidate: train, save, load again, score, compile."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from everbake.core.dataset import HASH, HIDDEN, Column, ColumnType
+from everbake.core.decision import Check
+from everbake.core.recipe import Recipe, describe
+from everbake.core.work import TrainOrder, TrainReport
+from everbake.errors import RecipeError, UserCodeError
+from everbake.host.artifacts import load, save
+from everbake.host.calling import featured, predict, recipe_of, train, with_features
+from everbake.host.compile import build_runtime
+from everbake.host.inputs import needed_columns
+from everbake.host.protocol import JobContext
+from everbake.host.rows import frame, read_table, rows_form
+from everbake.host.skew import check_skew
+from everbake.host.splitting import Held, pack_rows, split, unpack_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+MODEL = "model.bin"
+RUNTIME = "runtime.bin"
+TRAINED = "trained.bin"
+JUDGE = "judge.npy"
+TRUTH = "truth.npy"
+ANSWERS = "answers.npy"
+_SAMPLE = 2_000  # rows to compile on when nothing is held out
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A model that has been through its saved form."""
+
+    model: object
+    form: str
+    seconds: float
+
+
+def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
+    """Train on what the split leaves, and leave model, runtime and answers in `context.work`.
+
+    Raises:
+        UserCodeError: what the recipe's functions gave cannot be used.
+        RecipeError: the recipe does not fit the data.
+    """
+    recipe = recipe_of(context.recipe_module, order.model)
+    table = read_table(order.files, order.rows)
+    _check_columns(recipe, table)
+    held = _held(order, recipe, table)
+    rows = table.filter(pa.array(held.train))
+    check_skew(recipe, rows)
+    candidate = _train(recipe, rows, context)
+    judged = table.filter(pa.array(held.judge))
+    _leave_rows(context.work, held, judged, recipe)
+    sample = judged if judged.num_rows else rows.slice(0, _SAMPLE)
+    given = with_features(recipe, sample)
+    answers = predict(recipe, candidate.model, given)
+    if judged.num_rows:
+        save_array(context.work / ANSWERS, answers)
+    runtime, why = _compile(recipe, candidate.model, given, answers, context)
+    inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
+    return TrainReport(
+        rows=rows.num_rows,
+        held_out=judged.num_rows,
+        runtime=runtime,
+        why=why,
+        form=candidate.form,
+        columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
+        needed=_needed(recipe, candidate.model, inputs),
+        checks=_leakage(table, held, recipe),
+        seconds=candidate.seconds,
+    )
+
+
+def _check_columns(recipe: Recipe, table: pa.Table) -> None:
+    split = recipe.split
+    special = [recipe.data.label, recipe.data.time, recipe.data.key, recipe.data.group]
+    for name in [*special, getattr(split, "stratify", None)]:
+        if name is not None and name not in table.column_names:
+            raise RecipeError(
+                "EB212",
+                f'the table has no column "{name}"',
+                where=f"recipe {recipe.name}",
+                why=f"it has {', '.join(n for n in table.column_names if n not in HIDDEN)}",
+                mend="mend the name in Table(...)",
+            )
+
+
+def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
+    """The split, of rows that have a label; with `refit`, everything is trained on."""
+    labelled = table.column(recipe.data.label).is_valid().to_numpy()
+    if order.refit:
+        return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
+    champion = None
+    if order.champion_rows is not None:
+        champion = unpack_rows(Path(order.champion_rows).read_bytes())
+    held = split(table, describe(recipe, rows_form(recipe.train)), champion)
+    train = held.train & labelled
+    if not train.any():
+        raise UserCodeError(
+            "EB316",
+            "no row is left to train on",
+            why=f"{table.num_rows} rows, of which {int(labelled.sum())} have a label",
+            mend="ingest more rows, or hold fewer out with split=",
+        )
+    return Held(train, held.judge & labelled, held.seen)
+
+
+def _train(recipe: Recipe, rows: pa.Table, context: JobContext) -> _Candidate:
+    """Train, and go on with the saved form: what serves is what was judged."""
+    started = time.perf_counter()
+    model = train(recipe, rows, context.seed, context.log)
+    seconds = time.perf_counter() - started
+    form, data = save(model)
+    (context.work / MODEL).write_bytes(data)
+    return _Candidate(load(form, data), form, seconds)
+
+
+def _leave_rows(work: Path, held: Held, judged: pa.Table, recipe: Recipe) -> None:
+    (work / TRAINED).write_bytes(pack_rows(held.train))
+    save_array(work / JUDGE, np.flatnonzero(held.judge))
+    save_array(work / TRUTH, truth_of(judged, recipe))
+
+
+def truth_of(rows: pa.Table, recipe: Recipe) -> Array:
+    """The labels of some rows."""
+    labels = np.asarray(frame(rows)[recipe.data.label])
+    return labels.astype(str) if labels.dtype == object else labels
+
+
+def save_array(path: Path, values: Array) -> None:
+    """Keep an array without pickling; what is neither number nor text becomes NaN."""
+    if values.dtype == object:
+        values = np.full(values.shape, np.nan)
+    with path.open("wb") as handle:
+        np.save(handle, values, allow_pickle=False)
+
+
+def _compile(
+    recipe: Recipe,
+    model: object,
+    given: "pd.DataFrame",
+    answers: Array,
+    context: JobContext,
+) -> tuple[str, str]:
+    """Build the runtime; a model whose answers cannot be judged is not worth one."""
+    if answers.shape[:1] != (len(given),):
+        return "native", f"native: {answers.shape} answers for {len(given)} rows"
+    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed)
+    if built.data is not None:
+        (context.work / RUNTIME).write_bytes(built.data)
+    return built.kind, built.why
+
+
+def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
+    def answers(rows: "pd.DataFrame") -> object:
+        return predict(recipe, model, featured(recipe, rows))
+
+    return needed_columns(answers, frame(inputs))
+
+
+def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
+    """That no held-out row was trained on, by position, by content and in order of time."""
+    if not held.judge.any():
+        return ()
+    both = int((held.train & held.judge).sum())
+    state = "fail" if both else "pass"
+    checks = [Check("leakage", state, f"{both} held-out rows were trained on")]
+    hashes = table.column(HASH).to_numpy()
+    twins = int(np.isin(hashes[held.judge], hashes[held.train]).sum())
+    if twins:
+        detail = f"{twins} held-out rows equal a row that was trained on"
+        checks.append(Check("duplicates", "warn", detail))
+    if held.seen:
+        detail = f"{held.seen} held-out rows were left aside: the champion was trained on them"
+        checks.append(Check("fresh_rows", "pass", detail))
+    if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
+        times = table.column(recipe.data.time)
+        newest = max_of(times.filter(pa.array(held.train)))
+        oldest = min_of(times.filter(pa.array(held.judge)))
+        late = newest is not None and oldest is not None and newest > oldest
+        detail = f"trained up to {newest}, judged from {oldest}"
+        checks.append(Check("time_order", "fail" if late else "pass", detail))
+    return tuple(checks)
+
+
+def max_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
+    """The largest value of a column."""
+    import pyarrow.compute as pc
+
+    return pc.max(values).as_py()
+
+
+def min_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
+    """The smallest value of a column."""
+    import pyarrow.compute as pc
+
+    return pc.min(values).as_py()
+
+
+def column_type(kind: pa.DataType) -> ColumnType:
+    """The contract's name of a stored type."""
+    if pa.types.is_boolean(kind):
+        return "bool"
+    if pa.types.is_integer(kind):
+        return "int64"
+    if pa.types.is_floating(kind):
+        return "float64"
+    return "timestamp" if pa.types.is_timestamp(kind) else "string"

@@ -1,0 +1,298 @@
+"""What the loop needs of the outside world, one small protocol a thing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from everbake.core.contract import Contract, Parsed, StagedFile
+from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
+from everbake.core.project import Cell, Row
+from everbake.core.spec import RecipeSpec, Table
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Position and hash of an entry, kept outside the ledger.
+
+    Attributes:
+        name: `head`, or what else it was kept for, such as `churn@3`.
+        n: position of the entry.
+        hash: hash of the entry.
+    """
+
+    name: str
+    n: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry as it lies there, not decoded: what an audit looks at.
+
+    Attributes:
+        n: position.
+        id: digest of what caused it.
+        time: seconds since 1970.
+        name: name of the fact.
+        body: the fact as JSON.
+        hash: digest of this entry and the one before.
+    """
+
+    n: int
+    id: str
+    time: float
+    name: str
+    body: str
+    hash: str
+
+
+class Reader(Protocol):
+    """The ledger, for those who may look but not write."""
+
+    def find(self, entry_id: str) -> Entry | None:
+        """The entry with this id."""
+
+    def facts(self, after: int = 0) -> Iterator[Entry]:
+        """All entries behind position `after`, in order."""
+
+    def stored(self, after: int = 0) -> Iterator[Stored]:
+        """The same, as they lie there."""
+
+    def rows(
+        self, table: str, where: Mapping[str, Cell] | None = None, *, newest: int | None = None
+    ) -> list[Row]:
+        """Rows of a projection whose columns equal `where`, in key order.
+
+        Args:
+            table: a key of `core.project.KEYS`.
+            where: columns and the values that they must have.
+            newest: only so many of the newest rows, the newest first.
+        """
+
+    def head(self) -> tuple[int, str]:
+        """Position and hash of the last entry, `(0, GENESIS)` without one."""
+
+    def version(self) -> int:
+        """A number that differs whenever somebody else has written; microseconds to ask."""
+
+
+class Ledger(Reader, Protocol):
+    """The ordered, hash-chained facts and the tables projected from them."""
+
+    def record(self, entry_id: str, fact: Fact) -> Entry:
+        """Append a fact with its projections, durably, and return what is stored.
+
+        The first fact of an id is kept: recording another one returns the first.
+        """
+
+
+class Tables(Protocol):
+    """Append-only versioned tables, one a model."""
+
+    def stage(self, model: str) -> Path:
+        """An empty directory on the table's file system, in which files may be staged."""
+
+    def commit(self, files: Sequence[StagedFile], arrived: DataArrived) -> DataArrived:
+        """Append the staged files as one commit that carries the fact; return the fact with
+        the table's version in it.
+
+        Raises:
+            ConflictError: the table holds this data version, or a later one, already.
+            Retry: the disk is full, or the store cannot be reached.
+        """
+
+    def orphans(self, model: str, after: int) -> list[DataArrived]:
+        """The facts of commits behind data version `after`: committed, maybe never recorded."""
+
+    def files(self, arrived: DataArrived) -> list[str]:
+        """The Parquet files that hold all rows up to a data version."""
+
+
+class Blobs(Protocol):
+    """Bytes under their SHA-256."""
+
+    def put(self, data: bytes) -> str:
+        """Store durably; return the digest."""
+
+    def put_file(self, path: Path) -> str:
+        """Store a file durably; return the digest."""
+
+    def get(self, blob: str) -> bytes:
+        """The bytes, checked against their digest.
+
+        Raises:
+            HealthError: there are none, or they are not what the digest says.
+        """
+
+    def path(self, blob: str) -> Path:
+        """Where the bytes lie, for a process that reads them itself (and checks them)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files that arrive together: they become one data version or one quarantined batch.
+
+    Attributes:
+        model: the model.
+        table: its special columns.
+        sources: the files.
+        names: what people call them.
+        mode: `check` against the contract, or `widen` it by what the batch needs.
+        quarantine: the quarantined batch that these files are, when it is being accepted.
+        reason: why it is accepted.
+    """
+
+    model: str
+    table: Table
+    sources: tuple[str, ...]
+    names: tuple[str, ...]
+    mode: Literal["check", "widen"] = "check"
+    quarantine: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a training job leaves behind.
+
+    Attributes:
+        bundle: digest of the bundle.
+        runtime: `linear` or `native`.
+        rows: rows trained on.
+        held_out: rows held out.
+        seconds: of the job.
+        peak_memory: bytes.
+        log: blob of the captured output.
+    """
+
+    bundle: str
+    runtime: str
+    rows: int
+    held_out: int
+    seconds: float
+    peak_memory: int
+    log: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job failed.
+
+    Attributes:
+        code: error code.
+        error: one line.
+        log: blob of the captured output.
+        again: the cause lies outside the user's code, so another attempt makes sense.
+    """
+
+    code: str
+    error: str
+    log: str
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What an evaluation found.
+
+    Attributes:
+        decision: the decision, as JSON.
+        serves: bundle that serves if promoted.
+        seconds: of the jobs.
+    """
+
+    decision: str
+    serves: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Described:
+    """A recipe as it stands in the project now.
+
+    Attributes:
+        digest: over the syntax trees of the recipe and its first-party imports.
+        snapshot: blob that holds these files.
+        spec: the declaration.
+    """
+
+    digest: str
+    snapshot: str
+    spec: RecipeSpec
+
+
+class Recipes(Protocol):
+    """The recipe files of the project."""
+
+    def changed(self, known: Mapping[str, str]) -> list[Described]:
+        """The recipes of files whose digest is not the known one of that file (by file name).
+
+        Raises:
+            RecipeError: a file cannot be read, imported or understood.
+        """
+
+
+class Contracts(Protocol):
+    """The contract as a file that people edit."""
+
+    def read(self, model: str, recorded: Contract | None) -> Contract | None:
+        """What was recorded, with what people changed in the file since then pinned in it."""
+
+    def write(self, model: str, contract: Contract, version: int) -> None:
+        """Write what holds after a data version."""
+
+
+class Training(Protocol):
+    """The user's code at work, and all that needs pandas: in a host, never in this process."""
+
+    def parse(self, batch: Batch, stage: Path, contract: Contract | None, first_row: int) -> Parsed:
+        """Read, check and stage a batch. Raises DataError for what is no batch at all."""
+
+    def environment(self, snapshot: str) -> str:
+        """Blob that describes what runs would run in."""
+
+    def train(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
+    ) -> TrainedModel | Failure:
+        """Train a candidate on the rows in `files`, up to the data version `arrived`."""
+
+    def evaluate(
+        self, pinned: RunPinned, bundle: str, files: Sequence[str]
+    ) -> Compared | Failure:
+        """Compare the candidate with the champion on the same held-out rows."""
+
+
+class Release(Protocol):
+    """Those who answer requests."""
+
+    def wait(self, model: str, generation: int) -> None:
+        """Return when every server answers from this deployment of the model, or after a bound.
+
+        Raises:
+            ConflictError: a server did not take it over within the bound.
+        """
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything outside, in one bag."""
+
+    ledger: Ledger
+    tables: Tables
+    blobs: Blobs
+    recipes: Recipes
+    contracts: Contracts
+    training: Training
+    release: Release
+    clock: Clock

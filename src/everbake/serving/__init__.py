@@ -1,0 +1,1 @@
+"""Answers requests over HTTP: decode, ask the version that serves, log, answer."""

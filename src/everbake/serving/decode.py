@@ -1,0 +1,252 @@
+"""Reads the body of a prediction request: typed and fast, and careful once something is odd.
+
+The fast way is a generated type, which accepts only what the careful way accepts, too. Whatever it
+refuses goes the careful way, which names the row and the column or accepts it after all.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+
+from everbake.core.bundle import Input
+from everbake.core.dataset import ColumnType
+from everbake.serving.problems import Place, ProblemError
+
+Row = dict[str, object]
+
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_TYPES: dict[ColumnType, object] = {
+    "int64": Annotated[int, msgspec.Meta(ge=_LEAST, le=_MOST)],
+    "float64": float,
+    "bool": bool,
+    "string": str,
+    "timestamp": str,
+}
+_WANTED: dict[ColumnType, str] = {
+    "int64": "a whole number of 64 bits",
+    "float64": "a finite number",
+    "bool": "true or false",
+    "string": "a text",
+    "timestamp": 'a time such as "2024-05-01T12:00:00"',
+}
+_DEFAULT_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """A value that its column cannot take."""
+
+
+_WRONG = _Wrong()
+
+
+class RequestDecoder:
+    """Reads requests for one version.
+
+    Args:
+        inputs: the fields that a row may hold.
+        most_rows: how many rows a request may hold.
+    """
+
+    def __init__(self, inputs: Sequence[Input], most_rows: int = _DEFAULT_ROWS) -> None:
+        self._inputs = {i.name: i for i in inputs}
+        self._most_rows = most_rows
+        self._names = tuple(self._inputs)
+        self._times = tuple(i.name for i in inputs if i.type == "timestamp")
+        # What a row may lack without a null in its place must be left out again.
+        self._gaps = any(not i.needed and not i.nullable for i in inputs)
+        self._fast = _fast_decoder(inputs)
+
+    def decode(self, body: bytes) -> list[Row]:
+        """The rows of a request.
+
+        Raises:
+            ProblemError: it is broken, or a row does not fit the inputs.
+        """
+        if self._fast is None:
+            return self._carefully(body)
+        try:
+            structs = self._fast.decode(body).rows
+        except msgspec.ValidationError:
+            return self._carefully(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            _broken(error)
+        self._check_count(structs)
+        names, values = self._names, msgspec.structs.astuple
+        rows = [dict(zip(names, values(struct), strict=True)) for struct in structs]
+        if self._gaps:
+            rows = [{n: v for n, v in r.items() if v is not msgspec.UNSET} for r in rows]
+        if self._times and not all(_is_time(r.get(n)) for r in rows for n in self._times):
+            return self._carefully(body)
+        return rows
+
+    def _check_count(self, rows: Sequence[object]) -> None:
+        if not rows:
+            raise ProblemError("EB509", '"rows" is empty', mend="send at least one row")
+        if len(rows) > self._most_rows:
+            raise ProblemError(
+                "EB510",
+                f"{len(rows)} rows in one request, {self._most_rows} at most",
+                mend="send several requests",
+            )
+
+    def _carefully(self, body: bytes) -> list[Row]:
+        try:
+            content = msgspec.json.decode(body)
+        except msgspec.ValidationError:  # the only one without a type: a number beyond float64
+            raise ProblemError("EB515", "a number is too large for 64 bits") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            _broken(error)
+        rows = _rows_of(content)
+        self._check_count(rows)
+        return [self._row(row, at) for at, row in enumerate(rows)]
+
+    def _row(self, row: object, at: int) -> Row:
+        if not isinstance(row, dict):
+            raise ProblemError("EB511", f"row {at} is no object", Place(at), mend=_SHAPE)
+        for name in row:
+            if name not in self._inputs:
+                self._unknown(name, at)
+        found: Row = {}
+        for name, wanted in self._inputs.items():
+            if name in row:
+                found[name] = _value(row[name], wanted, at)
+            elif wanted.needed:
+                raise ProblemError(
+                    "EB512", f'field "{name}" is missing in row {at}', Place(at, name)
+                )
+            elif wanted.nullable:
+                found[name] = None
+        return found
+
+    def _unknown(self, name: str, at: int) -> NoReturn:
+        near = difflib.get_close_matches(name, self._names, n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise ProblemError(
+            "EB513",
+            f'field "{name}" in row {at} is not known{hint}',
+            Place(at, name),
+            mend="the model knows: " + ", ".join(self._names[:50]),
+        )
+
+
+_SHAPE = 'send {"rows": [{"field": value, ...}, ...]}'
+
+
+def _rows_of(content: object) -> list[object]:
+    if not isinstance(content, dict):
+        raise ProblemError("EB511", "the body is no object", mend=_SHAPE)
+    strange = [name for name in content if name != "rows"]
+    if strange:
+        near = difflib.get_close_matches(strange[0], ["rows"])
+        hint = '; did you mean "rows"?' if near else ""
+        raise ProblemError("EB513", f'"{strange[0]}" is not known{hint}', mend=_SHAPE)
+    rows = content.get("rows")
+    if not isinstance(rows, list):
+        raise ProblemError("EB511", '"rows" is missing or no list', mend=_SHAPE)
+    return rows
+
+
+def _value(value: object, wanted: Input, at: int) -> object:
+    if value is None:
+        if wanted.nullable:
+            return None
+        raise ProblemError(
+            "EB514", f'field "{wanted.name}" is null in row {at}', Place(at, wanted.name)
+        )
+    fitting = _FITTING[wanted.type](value)
+    if fitting is _WRONG:
+        shown = str(value)[:50]
+        raise ProblemError(
+            "EB515",
+            f'field "{wanted.name}" in row {at} is {shown!r}, not {_WANTED[wanted.type]}',
+            Place(at, wanted.name),
+        )
+    return fitting
+
+
+def _int(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and _LEAST <= value <= _MOST else _WRONG  # type: ignore[operator]
+
+
+def _float(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _WRONG
+    try:
+        number = float(value)
+    except OverflowError:
+        return _WRONG
+    return number if math.isfinite(number) else _WRONG
+
+
+def _bool(value: object) -> object:
+    return value if isinstance(value, bool) else _WRONG
+
+
+def _text(value: object) -> object:
+    return value if isinstance(value, str) else _WRONG
+
+
+def _time(value: object) -> object:
+    return value if isinstance(value, str) and _is_time(value) else _WRONG
+
+
+def _is_time(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        datetime.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+_FITTING: dict[ColumnType, Callable[[object], object]] = {
+    "int64": _int,
+    "float64": _float,
+    "bool": _bool,
+    "string": _text,
+    "timestamp": _time,
+}
+
+
+def _broken(error: Exception) -> NoReturn:
+    what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    raise ProblemError("EB508", f"the body is no JSON: {what}", mend=_SHAPE) from None
+
+
+def _fast_decoder(inputs: Sequence[Input]) -> "msgspec.json.Decoder[Any] | None":
+    """A decoder of the generated type, None if a column's name does not allow one."""
+    fields: list[tuple[str, Any, Any]] = []
+    for at, wanted in enumerate(inputs):
+        kind: Any = _TYPES[wanted.type]
+        if wanted.nullable:
+            kind = kind | None
+        if wanted.needed:
+            default: Any = msgspec.NODEFAULT
+        elif wanted.nullable:
+            default = None
+        else:
+            default, kind = msgspec.UNSET, kind | msgspec.UnsetType
+        fields.append((f"f{at}", kind, default))
+    try:
+        row = msgspec.defstruct(
+            "Row",
+            fields,
+            rename={f"f{at}": wanted.name for at, wanted in enumerate(inputs)},
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
+    except ValueError:  # a quote, a backslash or a control character in a column's name
+        return None
+    body = msgspec.defstruct("Body", [("rows", list[row])], forbid_unknown_fields=True)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(body)

@@ -1,0 +1,236 @@
+"""A model that answers in the host of its version, over one connection.
+
+Requests that arrive while the host is at work wait and go out together in the next call, so the
+fixed cost of a call is shared by all who wait for it.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from everbake.core.bundle import Bundle, Input
+from everbake.serving.decode import Row
+from everbake.serving.problems import Place, ProblemError
+
+Opener = Callable[[Bundle], socket.socket]
+
+_LENGTH = struct.Struct(">I")
+_MOST_ROWS = 10_000
+_PROBE: dict[str, object] = {
+    "int64": 0,
+    "float64": 0.0,
+    "bool": False,
+    "string": "",
+    "timestamp": "2000-01-01T00:00:00",
+}
+
+
+class NativeAnswer(msgspec.Struct, frozen=True):
+    """What a session says to one call: predictions, or why there are none."""
+
+    predictions: list[object] | None = None
+    error: str | None = None
+    row: int | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a session.
+
+    Attributes:
+        waiting: requests that may wait.
+        seconds: that a request may take, and a call.
+    """
+
+    waiting: int = 64
+    seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    rows: list[Row]
+    answered: "asyncio.Future[NativeAnswer]"
+
+
+@dataclass(frozen=True)
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def call(self, rows: list[Row]) -> NativeAnswer:
+        """Ask once."""
+        request = msgspec.msgpack.encode({"rows": rows})
+        self.writer.write(_LENGTH.pack(len(request)) + request)
+        await self.writer.drain()
+        (length,) = _LENGTH.unpack(await self.reader.readexactly(_LENGTH.size))
+        answer = msgspec.msgpack.decode(await self.reader.readexactly(length), type=NativeAnswer)
+        if answer.predictions is not None and len(answer.predictions) != len(rows):
+            count = len(answer.predictions)
+            return NativeAnswer(error=f"{count} predictions for {len(rows)} rows")
+        return answer
+
+
+class NativeAnswers:
+    """A session with a version's host. Made by `connect`."""
+
+    def __init__(self, connection: _Connection, limits: Limits) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._queue: deque[_Waiting] = deque()
+        self._news = asyncio.Event()
+        self._closing = False
+        self._alive = True
+        self._pump = asyncio.get_running_loop().create_task(self._run())
+
+    @classmethod
+    async def connect(cls, opener: Opener, bundle: Bundle, limits: Limits) -> "NativeAnswers":
+        """Open a session and wait until it has answered once.
+
+        Raises:
+            OSError: the host cannot be reached, or ended without an answer.
+            EOFError: likewise.
+            TimeoutError: it did not answer.
+        """
+        # Starting a host takes as long as the user's imports take.
+        channel = await asyncio.to_thread(opener, bundle)
+        channel.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        connection = _Connection(*await _streams(channel))
+        try:
+            async with asyncio.timeout(6 * limits.seconds):
+                await connection.call([_probe(bundle.inputs)])
+        except BaseException:
+            connection.writer.close()
+            raise
+        return cls(connection, limits)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the host still answers."""
+        return self._alive
+
+    async def answer(self, rows: list[Row]) -> list[object]:
+        """One prediction a row.
+
+        Raises:
+            ProblemError: too many wait, the host is gone, or the model failed.
+        """
+        if not self._alive:
+            raise _gone()
+        if len(self._queue) >= self._limits.waiting:
+            raise ProblemError(
+                "EB519",
+                f"{len(self._queue)} requests are waiting for this model",
+                headers=((b"retry-after", b"1"),),
+            )
+        waiting = _Waiting(rows, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._news.set()
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                answer = await waiting.answered
+        except TimeoutError:
+            raise ProblemError(
+                "EB522", f"no answer of the model within {self._limits.seconds:g} s"
+            ) from None
+        if answer.predictions is None:
+            raise _failed(answer)
+        return answer.predictions
+
+    async def close(self) -> None:
+        """Answer what waits, then end the session."""
+        self._closing = True
+        self._news.set()
+        await self._pump
+
+    async def _run(self) -> None:
+        # The host died, hangs, or talks nonsense: `_end` tells those who wait.
+        lost = (OSError, EOFError, TimeoutError, msgspec.MsgspecError)
+        with contextlib.ExitStack() as at_the_end, contextlib.suppress(*lost):
+            at_the_end.callback(self._end)
+            while self._queue or not self._closing:
+                await self._news.wait()
+                self._news.clear()
+                while self._queue:
+                    await self._call(self._drain())
+
+    def _drain(self) -> list[_Waiting]:
+        """Those who wait, as many as fit into one call."""
+        batch: list[_Waiting] = []
+        rows = 0
+        while self._queue and (not batch or rows + len(self._queue[0].rows) <= _MOST_ROWS):
+            batch.append(self._queue.popleft())
+            rows += len(batch[-1].rows)
+        return [waiting for waiting in batch if not waiting.answered.done()]
+
+    async def _call(self, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                answer = await self._connection.call([r for w in batch for r in w.rows])
+        except BaseException:
+            for waiting in batch:
+                _settle(waiting, None)
+            raise
+        if answer.predictions is None and len(batch) > 1:
+            for waiting in batch:  # nobody fails for a neighbour's rows
+                await self._call([waiting])
+            return
+        if answer.predictions is None:
+            _settle(batch[0], answer)
+            return
+        start = 0
+        for waiting in batch:
+            end = start + len(waiting.rows)
+            _settle(waiting, NativeAnswer(predictions=answer.predictions[start:end]))
+            start = end
+
+    def _end(self) -> None:
+        self._alive = False
+        self._connection.writer.close()
+        while self._queue:
+            _settle(self._queue.popleft(), None)
+
+
+def _settle(waiting: _Waiting, answer: NativeAnswer | None) -> None:
+    if waiting.answered.done():
+        return  # gave up meanwhile
+    if answer is None:
+        waiting.answered.set_exception(_gone())
+    else:
+        waiting.answered.set_result(answer)
+
+
+def _gone() -> ProblemError:
+    return ProblemError(
+        "EB521",
+        "the model's process ended; it is being started again",
+        headers=((b"retry-after", b"1"),),
+    )
+
+
+def _failed(answer: NativeAnswer) -> ProblemError:
+    text = answer.error or "no predictions"
+    if answer.column is not None:
+        return ProblemError("EB516", text, Place(answer.row, answer.column))
+    return ProblemError("EB517", f"the model failed: {text}", Place(answer.row))
+
+
+async def _streams(
+    channel: socket.socket,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if channel.family == socket.AF_UNIX:
+        return await asyncio.open_unix_connection(sock=channel)
+    return await asyncio.open_connection(sock=channel)
+
+
+def _probe(inputs: tuple[Input, ...]) -> Row:
+    """A row of the right types; its answer does not matter, only that there is one."""
+    return {i.name: _PROBE[i.type] for i in inputs}

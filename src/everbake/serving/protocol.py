@@ -1,0 +1,109 @@
+"""uvicorn's HTTP protocol with the bounds that it lacks: size of headers, time to arrive."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from everbake.serving.problems import ProblemError
+
+_HEADERS = 16 * 1024
+_SECONDS = 10.0
+_IGNORED = 256 * 1024 * 1024
+
+
+class _TooLargeError(Exception):
+    """The headers are too large; stops the parser."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection.
+
+    A request that is refused early is read on and dropped, so that its sender sees the answer
+    and not a reset connection; but not for ever.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
+        super().__init__(*args, **kwargs)
+        self._heading = 0
+        self._ignored = 0
+        self._in_headers = False
+        self._late: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; a request that is not complete then must be so soon."""
+        super().data_received(data)
+        whole = not self._in_headers and (self.cycle is None or not self._body_open())
+        if whole:
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+        elif self._late is None:
+            self._late = self.loop.call_later(_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is waited for any more."""
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _body_open(self) -> bool:
+        return self.cycle.more_body and not self.cycle.response_complete
+
+    def on_message_begin(self) -> None:
+        """A request line begins."""
+        super().on_message_begin()
+        self._heading = self._ignored = 0
+        self._in_headers = True
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The body begins."""
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self.cycle.response_complete:
+            self._ignored += len(body)
+            if self._ignored > _IGNORED:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser refuses what came."""
+        if self._heading > _HEADERS:
+            self._refuse(ProblemError("EB523", f"more than {_HEADERS} bytes of headers"))
+        else:
+            self._refuse(ProblemError("EB524", "this is no valid HTTP request"))
+
+    def _count(self, size: int) -> None:
+        self._heading += size
+        if self._heading > _HEADERS:
+            raise _TooLargeError
+
+    def _give_up(self) -> None:
+        self._late = None
+        if self._in_headers or not self.cycle.response_started:
+            self._refuse(ProblemError("EB525", f"it took longer than {_SECONDS:g} s"))
+        else:
+            self.transport.close()
+
+    def _refuse(self, problem: ProblemError) -> None:
+        if self.transport.is_closing():
+            return
+        body = problem.document()
+        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)
+        close = b"connection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[problem.status] + head + close + body)
+        self.transport.close()

@@ -1,0 +1,173 @@
+"""Writes the prediction log: nothing is answered before it stands here.
+
+All that is answered in one tick of the event loop goes to a model's segment with one write, and
+the answers leave after it. What the page cache has survives the death of the process; against
+power loss, `sync="tick"` also waits for the disk.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from everbake.core.frames import SUFFIX, Answered, SegmentHeader, framed
+
+Sync = Literal["none", "tick"]
+
+_FULL = 64 * 1024 * 1024
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True)
+class LogPlace:
+    """Where a worker logs, and how.
+
+    Attributes:
+        directory: holds one directory a model.
+        worker: the worker's number.
+        sync: `none`, or `tick` to wait for the disk.
+        full: bytes after which a new segment is begun.
+    """
+
+    directory: Path
+    worker: int
+    sync: Sync = "none"
+    full: int = _FULL
+
+
+class _Segment:
+    """An open segment file, which ends with a whole frame after every call."""
+
+    def __init__(self, path: Path, header: bytes) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self.descriptor = os.open(path, flags, 0o600)
+        self.size = 0
+        try:
+            self.write(header)
+        except OSError:
+            self.close()
+            path.unlink()
+            raise
+
+    def write(self, data: bytes) -> None:
+        """Append all of it, or nothing and raise."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+        except OSError:
+            os.ftruncate(self.descriptor, self.size)
+            raise
+        self.size += len(data)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+@dataclass
+class _Tick:
+    """What one tick answers for one model."""
+
+    written: "asyncio.Future[OSError | None]"
+    frames: list[bytes] = field(default_factory=list)
+
+
+class PredictionLog:
+    """The log of one worker. All methods belong to the event loop's thread.
+
+    Args:
+        place: where and how.
+        head: position and hash of the ledger's last entry.
+    """
+
+    def __init__(self, place: LogPlace, head: Callable[[], tuple[int, str]]) -> None:
+        self._place = place
+        self._head = head
+        self._segments: dict[str, _Segment] = {}
+        self._ticks: dict[str, _Tick] = {}
+        self._syncing: asyncio.Task[None] | None = None
+
+    def append(self, model: str, answered: Answered) -> "asyncio.Future[OSError | None]":
+        """Log an answer; the future tells when it is written, or why it could not be."""
+        tick = self._ticks.get(model)
+        if tick is None:
+            loop = asyncio.get_running_loop()
+            tick = self._ticks[model] = _Tick(loop.create_future())
+            if len(self._ticks) == 1 and self._syncing is None:
+                loop.call_soon(self._flush)
+        tick.frames.append(framed(_encode(answered)))
+        return tick.written
+
+    async def close(self) -> None:
+        """Write what waits, and close all segments."""
+        while self._syncing is not None:
+            await self._syncing
+        self._flush()
+        while self._syncing is not None:
+            await self._syncing
+        for model in list(self._segments):
+            self._leave(model)
+
+    def _flush(self) -> None:
+        ticks, self._ticks = self._ticks, {}
+        written = [(m, t) for m, t in ticks.items() if self._write(m, t)]
+        if self._place.sync == "none":
+            _release(written)
+        elif written:
+            self._syncing = asyncio.get_running_loop().create_task(self._sync(written))
+
+    def _write(self, model: str, tick: _Tick) -> bool:
+        try:
+            segment = self._segments.get(model)
+            if segment is None or segment.size >= self._place.full:
+                segment = self._begin(model)
+            segment.write(b"".join(tick.frames))
+        except OSError as error:
+            # A segment that may end in the middle of a frame takes no further ones.
+            self._leave(model)
+            tick.written.set_result(error)
+            return False
+        return True
+
+    def _begin(self, model: str) -> _Segment:
+        self._leave(model)
+        name = f"{self._place.worker}-{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
+        header = SegmentHeader(model, self._place.worker, self._head())
+        path = self._place.directory / model / (name + SUFFIX)
+        segment = self._segments[model] = _Segment(path, framed(_encode(header)))
+        return segment
+
+    def _leave(self, model: str) -> None:
+        segment = self._segments.pop(model, None)
+        if segment is not None:
+            with contextlib.suppress(OSError):  # closing is all that can still be done with it
+                segment.close()
+
+    async def _sync(self, written: list[tuple[str, _Tick]]) -> None:
+        loop = asyncio.get_running_loop()
+        for model, tick in written:
+            try:
+                segment = self._segments[model]
+                await loop.run_in_executor(None, os.fdatasync, segment.descriptor)
+            except OSError as error:
+                self._leave(model)
+                tick.written.set_result(error)
+            else:
+                tick.written.set_result(None)
+        self._syncing = None
+        if self._ticks:
+            self._flush()
+
+
+def _release(written: list[tuple[str, _Tick]]) -> None:
+    for _, tick in written:
+        tick.written.set_result(None)

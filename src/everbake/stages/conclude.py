@@ -1,0 +1,73 @@
+"""The last step of a run: verdict, version number and deployment in one fact."""
+
+import msgspec
+
+from everbake.core.decision import Verdict
+from everbake.core.facts import Concluded, Evaluated, RunPinned, Trained, TrainingFailed
+from everbake.core.loop import ModelState
+
+
+class _Verdict(msgspec.Struct):
+    verdict: Verdict
+
+
+def conclude(
+    pinned: RunPinned,
+    trained: Trained | TrainingFailed,
+    evaluated: Evaluated | TrainingFailed | None,
+    model: ModelState,
+) -> Concluded:
+    """What follows from a run, for the model as it is now (people may have acted meanwhile)."""
+    if isinstance(trained, TrainingFailed):
+        return _failed(pinned, trained, model)
+    if not isinstance(evaluated, Evaluated):
+        assert isinstance(evaluated, TrainingFailed)
+        return _failed(pinned, evaluated, model)
+    verdict = msgspec.json.decode(evaluated.decision, type=_Verdict).verdict
+    # A winner over somebody who no longer serves has not beaten the one who does.
+    free = not model.held and model.champion == pinned.champion
+    serves = verdict == "promoted" and free
+    return Concluded(
+        model=pinned.model,
+        run=pinned.run,
+        state="waiting" if verdict == "promoted" and not serves else "finished",
+        data_version=pinned.data_version,
+        recipe=pinned.recipe,
+        cause=pinned.cause,
+        attempt=pinned.attempt,
+        verdict=verdict,
+        version=model.versions + 1,
+        bundle=evaluated.serves,
+        runtime=trained.runtime,
+        decision=evaluated.decision,
+        serves=serves,
+        champion_before=model.champion,
+        bundle_before=model.champion_bundle,
+        candidate_before=model.candidate,
+        seconds=trained.seconds + evaluated.seconds,
+        log=trained.log,
+    )
+
+
+def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Concluded:
+    return Concluded(
+        model=pinned.model,
+        run=pinned.run,
+        state="failed",
+        data_version=pinned.data_version,
+        recipe=pinned.recipe,
+        cause=pinned.cause,
+        attempt=pinned.attempt,
+        verdict=None,
+        version=None,
+        bundle=None,
+        runtime=None,
+        decision=None,
+        serves=False,
+        champion_before=model.champion,
+        bundle_before=model.champion_bundle,
+        candidate_before=model.candidate,
+        error=f"{failed.code} {failed.error}",
+        again=failed.again,
+        log=failed.log,
+    )

@@ -1,0 +1,99 @@
+"""Arriving files become a data version, or a quarantined batch. Nothing in between."""
+
+from pathlib import Path
+
+import msgspec
+
+from everbake.core.contract import Contract, Parsed
+from everbake.core.facts import BatchQuarantined, DataArrived, Entry, digest
+from everbake.core.loop import ModelState
+from everbake.ports import Batch, Ports
+
+
+def data_id(model: str, batch: str) -> str:
+    """The id of the fact of a batch: the same rows are the same fact."""
+    return digest("data", model, batch)
+
+
+def adopt(model: str, version: int, ports: Ports) -> list[Entry]:
+    """Record the table's commits behind a data version that have no fact yet.
+
+    A commit without a fact is left behind by a process that died between the two.
+    """
+    orphans = ports.tables.orphans(model, version)
+    return [ports.ledger.record(data_id(model, fact.digest), fact) for fact in orphans]
+
+
+def ingest(batch: Batch, model: ModelState, ports: Ports) -> Entry:
+    """Read, check and commit a batch.
+
+    Returns:
+        The entry of its `DataArrived` (an older one, for rows that arrived before), or of its
+        `BatchQuarantined`.
+
+    Raises:
+        DataError: the files hold no batch at all: empty, unreadable, gone.
+    """
+    recorded = contract_of(model)
+    contract = ports.contracts.read(model.model, recorded)
+    stage = ports.tables.stage(model.model)
+    parsed = ports.training.parse(batch, stage, contract, model.rows)
+    if parsed.contract is None:
+        return quarantine(batch, parsed, ports)
+    return arrive(parsed, _arrived(batch, parsed, model), ports)
+
+
+def contract_of(model: ModelState) -> Contract | None:
+    """The contract after the newest data version."""
+    if model.contract is None:
+        return None
+    return msgspec.json.decode(model.contract, type=Contract)
+
+
+def _arrived(batch: Batch, parsed: Parsed, model: ModelState) -> DataArrived:
+    return DataArrived(
+        model=batch.model,
+        version=model.data_version + 1,
+        digest=parsed.digest,
+        rows=parsed.rows,
+        first_row=model.rows,
+        table_version=0,
+        contract=msgspec.json.encode(parsed.contract, order="deterministic").decode(),
+        sources=batch.names,
+        notices=tuple(notice.detail for notice in parsed.notices),
+        quarantine=batch.quarantine,
+        reason=batch.reason,
+    )
+
+
+def arrive(parsed: Parsed, arrived: DataArrived, ports: Ports) -> Entry:
+    """Commit a staged batch to the table and record it, unless its rows are there already."""
+    entry_id = data_id(arrived.model, arrived.digest)
+    known = ports.ledger.find(entry_id)
+    if known is not None:
+        return known
+    committed = ports.tables.commit(parsed.files, arrived)
+    entry = ports.ledger.record(entry_id, committed)
+    assert parsed.contract is not None
+    ports.contracts.write(arrived.model, parsed.contract, arrived.version)
+    return entry
+
+
+def quarantine(batch: Batch, parsed: Parsed, ports: Ports) -> Entry:
+    """Keep the raw bytes of a batch that breaks the contract, and what breaks it."""
+    blobs = tuple(ports.blobs.put_file(Path(source)) for source in batch.sources)
+    raw = digest(*blobs)
+    earlier = ports.ledger.rows("quarantine", {"model": batch.model, "digest": raw})
+    settled = sum(row["state"] != "waiting" for row in earlier)
+    name = digest("quarantine", batch.model, raw, str(settled))[:12]
+    fact = BatchQuarantined(
+        model=batch.model,
+        quarantine=name,
+        digest=raw,
+        rows=parsed.rows,
+        findings=msgspec.json.encode(parsed.findings, order="deterministic").decode(),
+        findings_count=sum(count.count for count in parsed.counts),
+        sources=batch.names,
+        blobs=blobs,
+    )
+    return ports.ledger.record(digest("quarantined", batch.model, name), fact)

@@ -1,0 +1,1 @@
+"""Numbers only: intervals, tests and sample sizes. Nothing here knows models, files or users."""

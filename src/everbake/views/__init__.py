@@ -1,0 +1,1 @@
+"""Read models for the interfaces: plain rows, as scripts see them."""

@@ -1,0 +1,64 @@
+"""What all tests share: how long the long ones are, and hypothesis without a stopwatch."""
+
+import os
+from dataclasses import is_dataclass
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from everbake.core.facts import FACTS
+
+# The machine's load is no property of the code: no deadlines. A failing example prints its seed.
+settings.register_profile("everbake", deadline=None, print_blob=True)
+settings.load_profile("everbake")
+
+
+@pytest.fixture(scope="session")
+def counted():
+    """`counted(50)` is 50 under `make acceptance`, a tenth (at least one) under `make test`."""
+    scale = {"full": 1, "tenth": 10}[os.environ.get("EVERBAKE_COUNTS", "tenth")]
+    return lambda full: max(1, full // scale)
+
+
+_NAMED = {
+    "model": st.sampled_from(["line", "churn", "größe-1"]),
+    "run": st.sampled_from(["r1", "r2", "r3"]),
+    "quarantine": st.sampled_from(["q1", "q2"]),
+    "version": st.integers(1, 4),
+    "label": st.text(min_size=1),
+    "params": st.dictionaries(st.text(), st.integers(0, 9) | st.text()),
+}
+_PLAIN = {
+    str: st.text(max_size=12),
+    int: st.integers(-(2**53), 2**53),
+    float: st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0),
+    bool: st.booleans(),
+    type(None): st.none(),
+}
+
+
+def _of(hint):
+    """Values of a type, as far as facts use types."""
+    arguments = get_args(hint)
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if is_dataclass(hint):
+        return _built(hint)
+    if get_origin(hint) is Literal:
+        return st.sampled_from(arguments)
+    if get_origin(hint) is tuple:
+        return st.lists(_of(arguments[0]), max_size=3).map(tuple)
+    return st.one_of([_of(argument) for argument in arguments])
+
+
+def _built(kind):
+    hints = get_type_hints(kind)
+    return st.builds(kind, **{name: _NAMED.get(name) or _of(hints[name]) for name in hints})
+
+
+@pytest.fixture(scope="session")
+def histories():
+    """Strategy: sequences of facts of every kind, whether or not they make sense together."""
+    return st.lists(st.one_of([_built(kind) for kind in FACTS.values()]), max_size=12)
