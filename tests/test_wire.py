@@ -28,7 +28,7 @@ LIMITS = st.builds(
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
-def test_frames_arrive_whole_and_in_order(frames: list[bytes]):
+def test_frames_arrive_whole_and_in_order(frames: list[bytes]) -> None:
     left, right = socket.socketpair()
     with left, right:
         for frame in frames:
@@ -38,7 +38,7 @@ def test_frames_arrive_whole_and_in_order(frames: list[bytes]):
         assert receive_frame(right) is None
 
 
-def test_a_frame_larger_than_every_buffer_arrives_whole():
+def test_a_frame_larger_than_every_buffer_arrives_whole() -> None:
     frame = bytes(range(256)) * 20_000
     left, right = socket.socketpair()
     with left, right:
@@ -49,7 +49,7 @@ def test_a_frame_larger_than_every_buffer_arrives_whole():
 
 
 @pytest.mark.parametrize("cut", [b"\0\0", b"\0\0\0\5ab", b"\xff\xff\xff\xff"])
-def test_a_broken_frame_is_an_error_and_not_an_end(cut: bytes):
+def test_a_broken_frame_is_an_error_and_not_an_end(cut: bytes) -> None:
     left, right = socket.socketpair()
     with right:
         with left:
@@ -61,17 +61,17 @@ def test_a_broken_frame_is_an_error_and_not_an_end(cut: bytes):
 @given(st.sampled_from(["job", "session"]), st.text(), st.text(), st.integers(0, 2**63), LIMITS)
 def test_a_request_survives_its_packet(
     kind: str, name: str, work: str, seed: int, limits: JobLimits
-):
+) -> None:
     request = Request(kind, name, work, seed, limits)  # type: ignore[arg-type]
     assert Request.parse(request.packet()) == request
 
 
-def test_no_time_limit_survives_the_packet():
+def test_no_time_limit_survives_the_packet() -> None:
     request = Request("session", "serve", "", 0, JobLimits(1, math.inf, 1))
     assert Request.parse(request.packet()).limits.seconds == math.inf
 
 
-def test_an_outcome_is_its_frame_and_the_result_file(tmp_path: Path):
+def test_an_outcome_is_its_frame_and_the_result_file(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_bytes(b"[1]")
     outcome = JobOutcome("done", b"[1]", "", 0.25, 1000)
     assert parse_outcome(outcome_frame(outcome), tmp_path) == outcome

@@ -1,14 +1,15 @@
 """What the loop needs of the outside world, one small protocol a thing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from everbake.core.contract import Contract, Parsed, StagedFile
+from everbake.core.dataset import Special
 from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
 from everbake.core.project import Cell, Row
-from everbake.core.spec import RecipeSpec, Table
+from everbake.core.spec import RecipeSpec
 
 
 class Clock(Protocol):
@@ -145,7 +146,8 @@ class Batch:
 
     Attributes:
         model: the model.
-        table: its special columns.
+        spec: its recipe.
+        snapshot: blob of the recipe's files.
         sources: the files.
         names: what people call them.
         mode: `check` against the contract, or `widen` it by what the batch needs.
@@ -154,7 +156,8 @@ class Batch:
     """
 
     model: str
-    table: Table
+    spec: RecipeSpec
+    snapshot: str
     sources: tuple[str, ...]
     names: tuple[str, ...]
     mode: Literal["check", "widen"] = "check"
@@ -246,8 +249,20 @@ class Recipes(Protocol):
 class Contracts(Protocol):
     """The contract as a file that people edit."""
 
-    def read(self, model: str, recorded: Contract | None) -> Contract | None:
-        """What was recorded, with what people changed in the file since then pinned in it."""
+    def read(
+        self, model: str, special: Special, latest: Contract | None, at: Callable[[int], Contract]
+    ) -> Contract | None:
+        """The latest contract, with what people changed in the file pinned in it.
+
+        Args:
+            model: the model.
+            special: its special columns, for a file that is there before the first batch.
+            latest: what was recorded last, None before the first batch.
+            at: the contract recorded with a data version, for a file that is behind.
+
+        Raises:
+            UsageError: the file is no contract.
+        """
 
     def write(self, model: str, contract: Contract, version: int) -> None:
         """Write what holds after a data version."""
@@ -268,9 +283,15 @@ class Training(Protocol):
         """Train a candidate on the rows in `files`, up to the data version `arrived`."""
 
     def evaluate(
-        self, pinned: RunPinned, bundle: str, files: Sequence[str]
+        self, pinned: RunPinned, bundle: str, arrived: DataArrived, files: Sequence[str]
     ) -> Compared | Failure:
         """Compare the candidate with the champion on the same held-out rows."""
+
+    def cancel(self, run: str) -> None:
+        """Kill the job of a run, which then ends as failed."""
+
+    def forget(self, run: str) -> None:
+        """The run has ended: what its jobs left may go."""
 
 
 class Release(Protocol):

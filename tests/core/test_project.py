@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.core.facts import FACTS, Entry, chained, decode, encode, name_of
-from everbake.core.loop import state_of
+from everbake.core.facts import chained, decode, encode, name_of
 from everbake.core.project import COLUMNS, KEYS, NEWEST, fold, project
 
 
@@ -46,9 +45,3 @@ def test_folding_in_two_parts_gives_what_folding_at_once_gives(data, histories):
 def test_every_table_says_which_row_is_newer():
     assert set(KEYS) == set(COLUMNS) == set(NEWEST)
     assert all(NEWEST[table] in COLUMNS[table] for table in KEYS)
-
-
-def test_facts_of_every_kind_change_something_or_are_told():
-    assert len(FACTS) == len({kind for kind in FACTS.values()})
-    assert state_of(fold([])).models == {}
-    assert isinstance(Entry(1, "a", 0.0, None), Entry)

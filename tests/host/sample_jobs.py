@@ -34,12 +34,16 @@ def call(order: bytes, context: JobContext) -> bytes:
 
 def surroundings(_order: bytes, context: JobContext) -> bytes:
     import numpy as np
+    import pyarrow as pa
+    from threadpoolctl import threadpool_info
 
     told = {
         "environment": dict(os.environ),
         "random": [random.random(), float(np.random.random())],
         "seed": context.seed,
         "threads": context.threads,
+        "blas": [library["num_threads"] for library in threadpool_info()],
+        "arrow": pa.cpu_count(),
         "leader": os.getpid() == os.getsid(0),
         "hash": hash("everbake"),
         "zygote_threads": len(list(Path(f"/proc/{os.getppid()}/task").iterdir())),
@@ -48,7 +52,7 @@ def surroundings(_order: bytes, context: JobContext) -> bytes:
 
 
 def chatter(_order: bytes, context: JobContext) -> bytes:
-    print("from python")
+    sys.stdout.write("from python\n")
     context.log("from the log")
     sys.stdout.flush()
     ctypes.CDLL(None).dprintf(2, b"from c\n")
@@ -59,12 +63,21 @@ def chatter(_order: bytes, context: JobContext) -> bytes:
 def flood(_order: bytes, _context: JobContext) -> bytes:
     line = "x" * 9_999
     for _ in range(1_500):
-        print(line)
+        sys.stdout.write(line + "\n")
     return b"{}"
 
 
 def fail(_order: bytes, _context: JobContext) -> bytes:
     raise ValueError("of no\nuse")
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def fail_mutely(_order: bytes, _context: JobContext) -> bytes:
+    raise MuteError
 
 
 def leave(_order: bytes, _context: JobContext) -> bytes:
@@ -91,7 +104,7 @@ def hang(_order: bytes, context: JobContext) -> bytes:
     launcher = (
         "import subprocess, sys\n"
         f"p = subprocess.Popen([sys.executable, '-c', {SLEEPER!r}], start_new_session=True,\n"
-        "    stdout=subprocess.DEVNULL)\n"
+        "    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
         "print(p.pid)"
     )
     told = subprocess.run([sys.executable, "-c", launcher], capture_output=True, check=True)
@@ -133,7 +146,7 @@ def delegate(order: bytes, _context: JobContext) -> bytes:
 def upper(order: bytes, context: JobContext, connection: socket.socket) -> None:
     """A session: answers each frame in capitals."""
     (Path(context.work) / "session.pid").write_text(str(os.getpid()))
-    print("session", order.decode())
+    sys.stdout.write(f"session {order.decode()}\n")
     while (frame := receive_frame(connection)) is not None:
         if frame == b"exit":
             os._exit(1)
@@ -150,11 +163,12 @@ def deaf(_order: bytes, _context: JobContext, connection: socket.socket) -> None
 JOBS = {
     function.__name__: JobEntry(function, needs_recipe=False)
     for function in (
-        *(echo, chatter, flood, fail, leave, vanish, crash, suicide),
+        *(echo, chatter, flood, fail, fail_mutely, leave, vanish, crash, suicide),
         *(hang, leave_behind, hoard, leap, delegate),
     )
 } | {
     "describe": JobEntry(describe, needs_recipe=True),
+    "hang_with_recipe": JobEntry(hang, needs_recipe=True),
     "surroundings": JobEntry(surroundings, needs_recipe=True),
     "call": JobEntry(call, needs_recipe=True),
 }

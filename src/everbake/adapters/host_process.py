@@ -16,7 +16,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
@@ -60,6 +60,7 @@ _FIXED = {
 _MARK = "EVERBAKE_HOST"
 _GLANCE_MS = 20
 _GOODBYE = 3.0
+_LAST_BREATH = 0.5
 
 
 def allowed_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -98,6 +99,7 @@ class _Live:
         lifeline: the host ends when this is closed.
         complaints: what the host itself wrote on standard error.
         mark: value of a variable in the environment of every process of this host.
+        guard: of `complaints`, which one thread may read while another closes it.
     """
 
     process: subprocess.Popen[bytes]
@@ -105,6 +107,7 @@ class _Live:
     lifeline: int
     complaints: IO[bytes]
     mark: str
+    guard: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
         """Cut the lifeline; the host kills its jobs and ends."""
@@ -116,15 +119,26 @@ class _Live:
             self.process.kill()
             self.process.wait()
             _kill_marked(self.mark)
-        self.complaints.close()
+        with self.guard:
+            self.complaints.close()
 
     def last_words(self) -> str:
         """How the process ended, and the last line it wrote."""
-        code = self.process.wait(_GOODBYE)
-        self.complaints.seek(0)
-        lines = self.complaints.read().decode(errors="backslashreplace").strip().splitlines()
-        how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"the host was {how}" if code < 0 else ": ".join([f"the host {how}", *lines[-1:]])
+        try:
+            code = self.process.wait(_LAST_BREATH)
+        except subprocess.TimeoutExpired:
+            return "the process that had imported the recipe was killed"
+        if code < 0:
+            return f"the host was killed by signal {-code}"
+        return ": ".join([f"the host ended with exit code {code}", *self._last_line()])
+
+    def _last_line(self) -> list[str]:
+        with self.guard:
+            if self.complaints.closed:
+                return []
+            self.complaints.seek(0)
+            written = self.complaints.read().decode(errors="backslashreplace")
+        return written.strip().splitlines()[-1:]
 
 
 class HostProcess:
@@ -206,8 +220,10 @@ class HostProcess:
                 send_frame(connection, order)
             frame = _await(connection, cancel, tail)
         if frame is None:
+            how = live.last_words()
+            self._bury(live)
             # The result may be there although the host could not say so any more.
-            return recall(work) or JobOutcome("died", None, live.last_words(), 0.0, 0)
+            return recall(work) or JobOutcome("died", None, how, 0.0, 0)
         return parse_outcome(frame, work)
 
     def open(
@@ -220,6 +236,9 @@ class HostProcess:
             order: what its function gets.
             limits: what it may use; `seconds` may be `math.inf`.
             work: directory for `output.log`; without one the output is dropped.
+
+        Raises:
+            ConnectionError: the host died before it took the order.
         """
         directory = ""
         if work is not None:
@@ -228,6 +247,13 @@ class HostProcess:
         connection = _connect(self._alive(), Request("session", job, directory, 0, limits))
         send_frame(connection, order)
         return connection
+
+    def _bury(self, live: _Live) -> None:
+        """Forget a host that has died, and kill what it could not."""
+        with self._lock:
+            if self._live is live and live.process.poll() is not None:
+                self._live = None
+                live.close()
 
     def _alive(self) -> _Live:
         with self._lock:

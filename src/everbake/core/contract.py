@@ -192,6 +192,10 @@ def check(contract: Contract, summary: Summary) -> Checked:
             counts += [FindingCount(f.code, f.column, 1) for f in empty]
         if contract.rows:
             notices += _notices(rule, column)
+    if not contract.rows:
+        ordered = list(_time_findings(contract, summary))
+        found += ordered
+        counts += [FindingCount(f.code, f.column, 1) for f in ordered]
     return Checked(tuple(found), tuple(counts), tuple(notices))
 
 
@@ -264,6 +268,14 @@ def _name_findings(contract: Contract, shapes: tuple[Shape, ...]) -> Iterator[Fi
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 detail = f"column {name!r} is not in the contract{hint}"
                 yield Finding(None, name, "extra", detail, shape.source)
+
+
+def _time_findings(contract: Contract, summary: Summary) -> Iterator[Finding]:
+    time = contract.special.time
+    column = summary.column(time) if time is not None else None
+    if column is not None and column.type in ("string", "bool"):
+        detail = f"the time column holds {column.type}s; it must hold ISO dates or numbers"
+        yield Finding(None, time, "type", detail)
 
 
 def _missing(contract: Contract, name: str, shape: Shape) -> Finding:

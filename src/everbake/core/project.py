@@ -57,7 +57,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "runs": """n model cause cause_kind attempt data_version recipe champion seed environment
             state step started ended bundle peak_memory rows_trained log error verdict version
             seconds""",
-        "versions": "n state run bundle runtime recipe data_version time",
+        "versions": "n state served run bundle runtime recipe data_version time",
         "decisions": "n model version decision champion_before time",
         "deployments": "version bundle previous previous_bundle generation time",
     }.items()

@@ -110,8 +110,10 @@ class JudgeOrder:
         judge: file with the positions of the rows.
         truth: file with the labels.
         candidate: file with the candidate's answers.
-        champion: file with the champion's answers, None without a champion.
+        champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
+        has_champion: whether somebody serves (who may have seen all held-out rows).
+        more_rows: rows that the candidate has learned from beyond the champion's.
     """
 
     model: str
@@ -122,6 +124,8 @@ class JudgeOrder:
     candidate: str
     champion: str | None
     checks: tuple[Check, ...] = ()
+    has_champion: bool = False
+    more_rows: int = 0
 
 
 @dataclass(frozen=True)

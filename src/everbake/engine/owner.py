@@ -117,8 +117,8 @@ class Owner:
         Raises:
             DataError: the files hold no batch at all.
         """
-        batch = Batch(model, self.model(model).spec.table, sources, names)
-        return self._take(batch)
+        state = self.model(model)
+        return self._take(Batch(model, state.spec, state.snapshot, sources, names))
 
     def _take(self, batch: Batch) -> Received:
         def attempt() -> Received:
@@ -152,9 +152,10 @@ class Owner:
         for blob in blobs:
             self.ports.blobs.get(blob)
         names = tuple(str(row["sources"]).split("\n"))
-        table = load_model(self.ports.ledger, model).spec.table
-        batch = Batch(model, table, sources, names, "widen", quarantine, reason)
-        received = self._take(batch)
+        state = load_model(self.ports.ledger, model)
+        received = self._take(
+            Batch(model, state.spec, state.snapshot, sources, names, "widen", quarantine, reason)
+        )
         if received.quarantine is not None:
             raise UsageError(
                 "EB121",
@@ -216,6 +217,7 @@ class Owner:
                 if not orders:
                     return done
                 concluded = pipeline(orders[0], self.ports, self._of(model).deciding)
+                self.ports.training.forget(concluded.run)
                 done.append(concluded)
                 self.await_release(model)
 

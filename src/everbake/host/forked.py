@@ -25,7 +25,7 @@ from everbake.host.processes import adopt_orphans, data_size, die_with_parent
 from everbake.host.protocol import JobContext, JobEntry, SessionEntry
 from everbake.wire import OUTCOME, RESULT, Request, receive_frame
 
-REPORT_LIMIT = 4096
+_LINE_LIMIT = 2000
 _PACKAGE = str(Path(everbake.errors.__file__).parent) + os.sep
 _BOOTSTRAP = "<frozen importlib"
 _THREAD_VARIABLES = (
@@ -77,7 +77,6 @@ class _RefusalError(Exception):
 def run_child(launch: Launch) -> NoReturn:
     """Do the job of a request and end this process."""
     try:
-        _settle(launch)
         _report(launch.report, *_attempt(launch))
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -128,7 +127,13 @@ def _limit_memory(memory_bytes: int) -> None:
     wanted = data_size() + memory_bytes + memory_bytes // 4
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or wanted < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted, wanted))
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+def _lift_memory_limit() -> None:
+    """Make room to tell what happened while the traceback still holds the user's arrays."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
 
 
 def _set_threads(threads: int) -> None:
@@ -155,8 +160,10 @@ def _plant(seed: int) -> None:
 def _attempt(launch: Launch) -> tuple[str, str]:
     """Do the job; the state and the error of its outcome."""
     try:
+        _settle(launch)
         _perform(launch)
     except MemoryError as error:
+        _lift_memory_limit()
         _print_traceback(error)
         return "out_of_memory", _line(error) + " (the limit is RLIMIT_DATA)"
     except _RefusalError as error:
@@ -225,14 +232,18 @@ def _replace(path: Path, content: bytes, *, sync: Callable[[int], None]) -> None
 
 def _report(descriptor: int, state: str, error: str) -> None:
     """Tell the zygote how it went; short enough for one write into a pipe."""
-    line = json.dumps({"state": state, "error": error[: REPORT_LIMIT // 8]})
+    line = json.dumps({"state": state, "error": error[:_LINE_LIMIT]})
     with contextlib.suppress(OSError):
         os.write(descriptor, line.encode())
 
 
 def _line(error: BaseException) -> str:
     """`ValueError: message`, in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    message = "its message cannot be shown"
+    with contextlib.suppress(Exception):
+        # The user's own class may fail even here.
+        message = str(error)
+    return " ".join(f"{type(error).__name__}: {message}".split())
 
 
 def _print_traceback(error: BaseException) -> None:

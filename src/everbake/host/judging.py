@@ -21,7 +21,9 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe_module, order.model)
     rows = _rows(order)
-    champion = np.load(order.champion) if order.champion is not None else None
+    # Without a row that the champion has not seen, it has no answers; but it is there.
+    unseen = np.empty(0) if order.has_champion else None
+    champion = np.load(order.champion) if order.champion is not None else unseen
     decision = judge_rows(
         np.load(order.truth),
         champion,
@@ -29,6 +31,7 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]
         rules_of(recipe),
         rows=rows,
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
+        more_rows=order.more_rows,
     )
     return decision.with_checks(order.checks).to_dict()
 

@@ -156,9 +156,8 @@ class RecipeSide:
 
     def _become_ready(self) -> None:
         # An end without the byte is a death, which the loop hears of by SIGCHLD.
-        if self._ready_pipe >= 0 and os.read(self._ready_pipe, 1):
-            self._ready = True
-            self._flush()
+        self._ready = bool(os.read(self._ready_pipe, 1))
+        self._flush()
 
     def _flush(self) -> None:
         while self._ready and self._waiting and self._socket is not None:

@@ -56,7 +56,6 @@ class Running:
     peak: int = 0
     _written: int = 0
     _listening: bool = True
-    _ended: bool = False
     _deadline: float = field(init=False)
     _verdict: tuple[State, str] | None = None
 
@@ -95,8 +94,6 @@ class Running:
 
     def _hung_up(self) -> None:
         """The other side has left: a job is cancelled, a session may say farewell."""
-        if self._ended:
-            return
         self._listening = False
         if self.request.kind == "job":
             self._kill("cancelled", "cancelled")
@@ -105,7 +102,7 @@ class Running:
 
     def drain(self) -> None:
         """Move what was printed into the log; at most a few chunks, others wait too."""
-        for _ in range(16 if self.output >= 0 else 0):
+        for _ in range(16):
             try:
                 chunk = os.read(self.output, _CHUNK)
             except BlockingIOError:
@@ -154,12 +151,10 @@ class Running:
 
     def close(self) -> None:
         """Close this process's ends; the job is not told."""
-        self._ended = True
         self.connection.close()
         for descriptor in (self.output, self.report, self.log):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.output = self.report = self.log = -1
 
 
 def _readable(descriptor: int) -> bool:

@@ -64,8 +64,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     sample = judged if judged.num_rows else rows.slice(0, _SAMPLE)
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
-    if judged.num_rows:
-        save_array(context.work / ANSWERS, answers)
+    save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
     runtime, why = _compile(recipe, candidate.model, given, answers, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     return TrainReport(

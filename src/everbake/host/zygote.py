@@ -73,6 +73,8 @@ class Zygote:
         self._running: dict[int, Running] = {}
         self._kept: frozenset[int] = frozenset()
         self._bell, self._bell_rope = socket.socketpair()
+        # True at first: a child may have ended before there was a bell.
+        self._rung = True
         self._ending = False
 
     def serve(self) -> None:
@@ -108,6 +110,9 @@ class Zygote:
             reactions[descriptor] = reaction
         for descriptor, _ in poll.poll(self._pause()):
             reactions[descriptor]()
+        # Last: it closes descriptors whose numbers the events above still use.
+        if self._rung:
+            self._reap()
         now = time.monotonic()
         for running in self._running.values():
             running.check(now)
@@ -116,7 +121,7 @@ class Zygote:
 
     def _watched(self) -> Iterator[Watched]:
         yield self._lifeline, select.POLLIN, self._finish
-        yield self._bell.fileno(), select.POLLIN, self._reap
+        yield self._bell.fileno(), select.POLLIN, self._ring
         yield self._inbox.fileno(), select.POLLIN, self._take
         for running in self._running.values():
             yield from running.watched()
@@ -137,8 +142,8 @@ class Zygote:
     def _take(self) -> None:
         """Take one request; the next comes with the loop's next turn."""
         with suppress(BlockingIOError):
-            packet, descriptors, _, _ = socket.recv_fds(self._inbox, PACKET_LIMIT, 1)
-            os.set_inheritable(descriptors[0], False)
+            flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+            packet, descriptors, _, _ = socket.recv_fds(self._inbox, PACKET_LIMIT, 1, flags)
             connection = socket.socket(fileno=descriptors[0])
             request = Request.parse(packet)
             entry = self._catalogue.find(request.kind, request.name)
@@ -184,10 +189,14 @@ class Zygote:
         for each in (self._inbox, self._bell, self._bell_rope):
             each.close()
 
-    def _reap(self) -> None:
-        """Collect children that have ended, with everything they left behind."""
+    def _ring(self) -> None:
         with suppress(BlockingIOError):
             self._bell.recv(4096)
+        self._rung = True
+
+    def _reap(self) -> None:
+        """Collect children that have ended, with everything they left behind."""
+        self._rung = False
         for pid, running in list(self._running.items()):
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:

@@ -1,11 +1,11 @@
 """The ASGI application: one plain callable."""
 
-import asyncio
 import itertools
+import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 
 from everbake.core.frames import Answered
 from everbake.serving.problems import Place, ProblemError
-from everbake.serving.router import Live, Router
+from everbake.serving.router import Router
 from everbake.serving.segments import PredictionLog
 
 Scope = MutableMapping[str, Any]
@@ -27,6 +27,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _PREFIX, _SUFFIX = "/v1/models/", "/predict"
 _JSON, _PROBLEM = b"application/json", b"application/problem+json"
 _REMEMBERED = 1000
+_log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -92,16 +93,15 @@ class PredictionApp:
         """Answer one request."""
         try:
             body = await self._respond(scope, receive)
-            status, kind, extra = 200, _JSON, ()
-        except ProblemError as problem:
-            body, status, kind = problem.document(), problem.status, _PROBLEM
-            extra = problem.headers
+        except ProblemError as refused:
+            await _refuse(send, refused)
         except _Left:
             return
-        length = b"%d" % len(body)
-        headers = [(b"content-type", kind), (b"content-length", length), *extra]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        except Exception:  # noqa: BLE001 - whatever it is, this request fails alone
+            _log.exception("a request failed")
+            await _refuse(send, ProblemError("EB500", "the server failed; its log says more"))
+        else:
+            await _send(send, 200, body, _JSON_HEADER)
 
     async def _respond(self, scope: Scope, receive: Receive) -> bytes:
         headers: Headers = dict(scope["headers"])
@@ -135,7 +135,9 @@ class PredictionApp:
         if waiting:
             names = "; ".join(f"{n}: {why}" if why else n for n, why in sorted(waiting.items()))
             raise ProblemError("EB526", f"not loaded yet: {names}")
-        return _encode({"status": "ok", "models": {n: v.version for n, v in self._router.live.items()}})
+        return _encode(
+            {"status": "ok", "models": {n: v.version for n, v in self._router.live.items()}}
+        )
 
     async def _predict(self, name: str, headers: Headers, receive: Receive) -> bytes:
         if name not in self._router.live:
@@ -224,6 +226,20 @@ class PredictionApp:
 
 
 _USUAL = "/v1/models/{name}/predict"
+_JSON_HEADER = ((b"content-type", _JSON),)
+
+
+async def _send(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    full = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": full})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(send: Send, problem: ProblemError) -> None:
+    headers = ((b"content-type", _PROBLEM), *problem.headers)
+    await _send(send, problem.status, problem.document(), headers)
 
 
 def _check_method(method: str, *allowed: str) -> None:

@@ -66,7 +66,7 @@ class ProblemError(Stop):
         self,
         code: str,
         what: str,
-        place: Place = Place(),  # noqa: B008 - frozen
+        place: Place = Place(),
         *,
         mend: str = "",
         headers: tuple[tuple[bytes, bytes], ...] = (),

@@ -1,14 +1,16 @@
 """uvicorn's HTTP protocol with the bounds that it lacks: size of headers, time to arrive."""
 
-import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from everbake.serving.problems import ProblemError
 
+if TYPE_CHECKING:
+    import asyncio
+
 _HEADERS = 16 * 1024
-_SECONDS = 10.0
 _IGNORED = 256 * 1024 * 1024
 
 
@@ -21,26 +23,34 @@ class BoundedProtocol(HttpToolsProtocol):
 
     A request that is refused early is read on and dropped, so that its sender sees the answer
     and not a reset connection; but not for ever.
+
+    Attributes:
+        seconds: in which a request must have arrived whole, once it has begun.
     """
+
+    seconds = 10.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
         super().__init__(*args, **kwargs)
         self._heading = 0
         self._ignored = 0
         self._in_headers = False
+        self._begun = False  # there is a cycle
         self._late: asyncio.TimerHandle | None = None
 
+    @override
     def data_received(self, data: bytes) -> None:
         """Parse; a request that is not complete then must be so soon."""
         super().data_received(data)
-        whole = not self._in_headers and (self.cycle is None or not self._body_open())
+        whole = not self._in_headers and not self._body_open()
         if whole:
             if self._late is not None:
                 self._late.cancel()
                 self._late = None
         elif self._late is None:
-            self._late = self.loop.call_later(_SECONDS, self._give_up)
+            self._late = self.loop.call_later(self.seconds, self._give_up)
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""
         if self._late is not None:
@@ -48,29 +58,35 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _body_open(self) -> bool:
-        return self.cycle.more_body and not self.cycle.response_complete
+        return self._begun and self.cycle.more_body and not self.cycle.response_complete
 
+    @override
     def on_message_begin(self) -> None:
         """A request line begins."""
         super().on_message_begin()
         self._heading = self._ignored = 0
         self._in_headers = True
 
+    @override
     def on_url(self, url: bytes) -> None:
         """A piece of the address."""
         self._count(len(url))
         super().on_url(url)
 
+    @override
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
+    @override
     def on_headers_complete(self) -> None:
         """The body begins."""
         self._in_headers = False
         super().on_headers_complete()
+        self._begun = True
 
+    @override
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         if self.cycle.response_complete:
@@ -80,6 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_body(body)
 
+    @override
     def send_400_response(self, msg: str) -> None:
         """The parser refuses what came."""
         if self._heading > _HEADERS:
@@ -95,12 +112,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         self._late = None
         if self._in_headers or not self.cycle.response_started:
-            self._refuse(ProblemError("EB525", f"it took longer than {_SECONDS:g} s"))
+            self._refuse(ProblemError("EB525", f"it took longer than {self.seconds:g} s"))
         else:
             self.transport.close()
 
     def _refuse(self, problem: ProblemError) -> None:
         if self.transport.is_closing():
+            return
+        if self._in_headers and self._begun and not self.cycle.response_complete:
+            self.transport.close()  # an earlier request is still being answered
             return
         body = problem.document()
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)

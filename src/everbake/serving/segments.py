@@ -81,6 +81,15 @@ class _Tick:
     frames: list[bytes] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A tick that stands in a segment."""
+
+    model: str
+    segment: _Segment
+    tick: _Tick
+
+
 class PredictionLog:
     """The log of one worker. All methods belong to the event loop's thread.
 
@@ -94,7 +103,7 @@ class PredictionLog:
         self._head = head
         self._segments: dict[str, _Segment] = {}
         self._ticks: dict[str, _Tick] = {}
-        self._syncing: asyncio.Task[None] | None = None
+        self._syncing: set[asyncio.Task[None]] = set()
 
     def append(self, model: str, answered: Answered) -> "asyncio.Future[OSError | None]":
         """Log an answer; the future tells when it is written, or why it could not be."""
@@ -102,30 +111,31 @@ class PredictionLog:
         if tick is None:
             loop = asyncio.get_running_loop()
             tick = self._ticks[model] = _Tick(loop.create_future())
-            if len(self._ticks) == 1 and self._syncing is None:
+            if len(self._ticks) == 1 and not self._syncing:
                 loop.call_soon(self._flush)
         tick.frames.append(framed(_encode(answered)))
         return tick.written
 
     async def close(self) -> None:
         """Write what waits, and close all segments."""
-        while self._syncing is not None:
-            await self._syncing
         self._flush()
-        while self._syncing is not None:
-            await self._syncing
+        await asyncio.gather(*self._syncing)
         for model in list(self._segments):
             self._leave(model)
 
     def _flush(self) -> None:
         ticks, self._ticks = self._ticks, {}
-        written = [(m, t) for m, t in ticks.items() if self._write(m, t)]
+        written = [
+            _Written(model, segment, tick)
+            for model, tick in ticks.items()
+            if (segment := self._write(model, tick)) is not None
+        ]
         if self._place.sync == "none":
             _release(written)
         elif written:
-            self._syncing = asyncio.get_running_loop().create_task(self._sync(written))
+            self._syncing.add(asyncio.get_running_loop().create_task(self._sync(written)))
 
-    def _write(self, model: str, tick: _Tick) -> bool:
+    def _write(self, model: str, tick: _Tick) -> _Segment | None:
         try:
             segment = self._segments.get(model)
             if segment is None or segment.size >= self._place.full:
@@ -135,8 +145,8 @@ class PredictionLog:
             # A segment that may end in the middle of a frame takes no further ones.
             self._leave(model)
             tick.written.set_result(error)
-            return False
-        return True
+            return None
+        return segment
 
     def _begin(self, model: str) -> _Segment:
         self._leave(model)
@@ -152,22 +162,21 @@ class PredictionLog:
             with contextlib.suppress(OSError):  # closing is all that can still be done with it
                 segment.close()
 
-    async def _sync(self, written: list[tuple[str, _Tick]]) -> None:
+    async def _sync(self, written: list[_Written]) -> None:
         loop = asyncio.get_running_loop()
-        for model, tick in written:
+        for one in written:
             try:
-                segment = self._segments[model]
-                await loop.run_in_executor(None, os.fdatasync, segment.descriptor)
+                await loop.run_in_executor(None, os.fdatasync, one.segment.descriptor)
             except OSError as error:
-                self._leave(model)
-                tick.written.set_result(error)
+                self._leave(one.model)
+                one.tick.written.set_result(error)
             else:
-                tick.written.set_result(None)
-        self._syncing = None
-        if self._ticks:
+                one.tick.written.set_result(None)
+        self._syncing.clear()
+        if self._ticks:  # what came meanwhile goes out together
             self._flush()
 
 
-def _release(written: list[tuple[str, _Tick]]) -> None:
-    for _, tick in written:
-        tick.written.set_result(None)
+def _release(written: list[_Written]) -> None:
+    for one in written:
+        one.tick.written.set_result(None)

@@ -8,7 +8,8 @@ def evaluate(
     pinned: RunPinned, trained: Trained, arrived: DataArrived, ports: Ports
 ) -> Evaluated | TrainingFailed:
     """The decision of the gate, or why there is none."""
-    outcome = ports.training.evaluate(pinned, trained.bundle, ports.tables.files(arrived))
+    files = ports.tables.files(arrived)
+    outcome = ports.training.evaluate(pinned, trained.bundle, arrived, files)
     if isinstance(outcome, Failure):
         return TrainingFailed(
             pinned.model,

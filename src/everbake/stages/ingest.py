@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from everbake.core.contract import Contract, Parsed
+from everbake.core.dataset import Special
 from everbake.core.facts import BatchQuarantined, DataArrived, Entry, digest
 from everbake.core.loop import ModelState
 from everbake.ports import Batch, Ports
@@ -34,8 +35,7 @@ def ingest(batch: Batch, model: ModelState, ports: Ports) -> Entry:
     Raises:
         DataError: the files hold no batch at all: empty, unreadable, gone.
     """
-    recorded = contract_of(model)
-    contract = ports.contracts.read(model.model, recorded)
+    contract = _contract(model, ports)
     stage = ports.tables.stage(model.model)
     parsed = ports.training.parse(batch, stage, contract, model.rows)
     if parsed.contract is None:
@@ -48,6 +48,21 @@ def contract_of(model: ModelState) -> Contract | None:
     if model.contract is None:
         return None
     return msgspec.json.decode(model.contract, type=Contract)
+
+
+def _contract(model: ModelState, ports: Ports) -> Contract | None:
+    """The contract after the newest data version, with what people wrote into its file."""
+
+    def at(version: int) -> Contract:
+        key = {"model": model.model, "version": version}
+        entry = ports.ledger.find(str(ports.ledger.rows("data_versions", key)[0]["fact"]))
+        assert entry is not None
+        assert isinstance(entry.fact, DataArrived)
+        return msgspec.json.decode(entry.fact.contract, type=Contract)
+
+    table = model.spec.table
+    special = Special(table.label, table.time, table.key, table.group)
+    return ports.contracts.read(model.model, special, contract_of(model), at)
 
 
 def _arrived(batch: Batch, parsed: Parsed, model: ModelState) -> DataArrived:

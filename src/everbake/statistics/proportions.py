@@ -1,7 +1,7 @@
 """Paired proportions: two models that are right or wrong on the same rows."""
 
 from collections.abc import Callable
-from math import sqrt
+from math import copysign, inf, sqrt
 
 from everbake.statistics.interval import Interval
 from everbake.statistics.quantiles import binomial_at_least, normal
@@ -30,8 +30,8 @@ def tango_interval(b: int, c: int, n: int, level: float = 0.05) -> tuple[float, 
         q = (sqrt(max(big_b * big_b - 4 * big_a * big_c, 0.0)) - big_b) / (2 * big_a)
         spread = n * (2 * q + difference * (1 - difference))
         gap = b - c - n * difference
-        if spread <= 0:  # only at the ends of the range, where nothing varies any more
-            return float("inf") if gap > 0 else float("-inf")
+        if spread <= 0:  # only at the ends of the range and at 0, where nothing varies
+            return copysign(inf, gap) if gap else 0.0
         return gap / sqrt(spread)
 
     return _solve(lambda x: score(x) - z), _solve(lambda x: score(x) + z)

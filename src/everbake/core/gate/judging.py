@@ -140,8 +140,8 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
 
 def _check_arguments(truth: Array, champion: object | None, candidate: object) -> None:
     if truth.ndim != 1 or not len(truth):
-        shape = f"an array of shape {truth.shape}" if truth.ndim != 1 else "empty"
-        raise UsageError("EB050", f"y_true is {shape}", mend="pass one outcome for each row")
+        fault = f"an array of shape {truth.shape}" if truth.ndim != 1 else "empty"
+        raise UsageError("EB050", f"y_true is {fault}", mend="pass one outcome for each row")
     missing = int(np.sum(~present(truth)))
     if missing:
         raise UsageError(

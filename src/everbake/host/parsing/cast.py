@@ -29,7 +29,7 @@ _NAIVE = pa.timestamp("us")
 _ABSENT = pa.array(
     ["", "NA", "N/A", "#N/A", "NaN", "nan", "-nan", "null", "NULL", "None", "none", "NaT", "-"]
 )
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_INTEGER = re.compile(r"[+-]?\d{1,19}")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _BOOLS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -103,7 +103,7 @@ _PARSE: dict[ColumnType, Callable[[pa.Array], pa.Array]] = {
 
 def _read_integer(text: str) -> int | None:
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return int(text) if -(2**63) <= int(text) < 2**63 else None
     number = _read_float(text)
     whole = number is not None and number.is_integer() and abs(number) <= 2**53
     return int(number) if whole and number is not None else None

@@ -1,5 +1,8 @@
 """Guesses the types of a first batch's columns: the narrowest that all values fit."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +19,31 @@ _AND_TEXT: dict[ColumnType, frozenset[ColumnType]] = {
     "string": frozenset({"string"}),
 }
 _LONG = 18  # digits of a number that surely fits
-# numbers that are names: "007", "+49", hexadecimal, more digits than fit
-_NAMES = r"^\s*([+-]?0[0-9xX]|\+|[+-]?\d{19,}\s*$)"
+
+
+@dataclass(frozen=True)
+class _Likeness:
+    """A way that a number may be written: an expression, and a cheap test before it."""
+
+    pattern: str
+    doubtful: Callable[[pa.Array], pa.Array]
+
+
+def _may_be_name(texts: pa.Array) -> pa.Array:
+    doubtful = pc.greater(pc.binary_length(texts), _LONG)
+    for start in ("0", "-0", "+", " "):
+        doubtful = pc.or_kleene(doubtful, pc.starts_with(texts, start))
+    return doubtful
+
+
+def _may_have_fraction(texts: pa.Array) -> pa.Array:
+    exponent = pc.match_substring(texts, "e", ignore_case=True)
+    return pc.or_kleene(pc.match_substring(texts, "."), exponent)
+
+
+# numbers that are names, which arithmetic would spoil: "007", "+49", more digits than fit
+_NAME = _Likeness(r"^\s*([+-]?0[0-9xX]|\+|[+-]?\d{19,}\s*$)", _may_be_name)
+_FRACTION = _Likeness(r"^\s*[+-]?(\d+\.|\.|\d+[eE])", _may_have_fraction)
 
 
 class Guess:
@@ -58,17 +84,17 @@ def _fitting(raw: Raw, choices: frozenset[ColumnType]) -> ColumnType:
         fits = "timestamp" in choices and cast(raw, "timestamp")[1] is None
         return "timestamp" if fits else "string"
     for kind in _ORDER[:-1]:
-        numeric = kind in ("int64", "float64")
-        if kind in choices and cast(raw, kind)[1] is None:
-            return "string" if numeric and _names(raw.values) else kind
+        if kind not in choices or cast(raw, kind)[1] is not None:
+            continue
+        if kind in ("int64", "float64") and _any_like(raw.values, _NAME):
+            return "string"
+        if kind != "int64" or not _any_like(raw.values, _FRACTION):
+            return kind
     return "string"
 
 
-def _names(texts: pa.Array) -> bool:
-    """Whether some of these numbers look like names, which arithmetic would spoil."""
-    doubtful = pc.or_kleene(pc.starts_with(texts, "0"), pc.starts_with(texts, "+"))
-    doubtful = pc.or_kleene(doubtful, pc.starts_with(texts, "-0"))
-    doubtful = pc.or_kleene(doubtful, pc.starts_with(texts, " "))
-    doubtful = pc.or_kleene(doubtful, pc.greater(pc.binary_length(texts), _LONG))
-    some = texts.filter(doubtful)
-    return bool(len(some)) and bool(pc.any(pc.match_substring_regex(some, _NAMES)).as_py())
+def _any_like(texts: pa.Array, likeness: _Likeness) -> bool:
+    """Whether some text matches; only those that pass the cheap test meet the expression."""
+    some = texts.filter(likeness.doubtful(texts))
+    matches = pc.match_substring_regex(some, likeness.pattern)
+    return bool(len(some)) and bool(pc.any(matches).as_py())

@@ -129,6 +129,7 @@ CREATE TABLE versions (
     "version" BIGINT NOT NULL,
     "n" BIGINT,
     "state" TEXT,
+    "served" BIGINT,
     "run" TEXT,
     "bundle" TEXT,
     "runtime" TEXT,

@@ -119,6 +119,7 @@ CREATE TABLE versions (
     "version" INTEGER NOT NULL,
     "n" INTEGER,
     "state" TEXT,
+    "served" INTEGER,
     "run" TEXT,
     "bundle" TEXT,
     "runtime" TEXT,

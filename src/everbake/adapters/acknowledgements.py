@@ -1,0 +1,62 @@
+"""Waiting for the prediction workers to take a deployment over."""
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from everbake.errors import ConflictError
+
+BOUND = 10.0  # seconds
+_GLANCE = 0.01
+
+
+class WorkerAcknowledgements:
+    """Each worker says in a file of its own which deployment of each model it answers from."""
+
+    def __init__(self, folder: Path) -> None:
+        """Look in `folder`; without files in it, nobody serves and nobody is waited for."""
+        self._folder = folder
+
+    def wait(self, model: str, generation: int) -> None:
+        """Return when every living worker answers from this deployment of the model."""
+        until = time.monotonic() + BOUND
+        while behind := self._behind(model, generation):
+            refused = [said["errors"][model] for said in behind if model in said.get("errors", {})]
+            if refused or time.monotonic() > until:
+                raise ConflictError(
+                    "EB415",
+                    f"the deployment of {model} is recorded, but a server has not taken it over",
+                    why=refused[0] if refused else f"not within {BOUND:.0f} s",
+                    mend=f"everbake rollback {model}; everbake doctor",
+                )
+            time.sleep(_GLANCE)
+
+    def _behind(self, model: str, generation: int) -> list[dict[str, Any]]:
+        return [said for said in self._said() if _serves(said, model) < generation]
+
+    def _said(self) -> list[dict[str, Any]]:
+        """What the living workers say."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            with suppress(FileNotFoundError, ValueError):  # it ended, or writes just now
+                said = json.loads(path.read_bytes())
+                if _alive(int(said["pid"])):
+                    found.append(said)
+        return found
+
+
+def _serves(said: dict[str, Any], model: str) -> int:
+    return int(said.get("models", {}).get(model, {}).get("generation", 0))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

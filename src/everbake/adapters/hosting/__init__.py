@@ -1,0 +1,1 @@
+"""The user's code at work in host processes, as the ports `Recipes` and `Training`."""

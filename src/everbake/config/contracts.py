@@ -1,0 +1,52 @@
+"""The contracts as files in the project's folder `contracts`, one a model."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from everbake.config.contract_file import declared, pinned_edits, read, render
+from everbake.core.contract import Contract
+from everbake.core.dataset import Special
+from everbake.errors import Retry
+
+
+class ContractFiles:
+    """`contracts/<model>.toml`: written after each batch, edited by people in between."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep the files in `folder`, which need not exist."""
+        self._folder = folder
+
+    def read(
+        self, model: str, special: Special, latest: Contract | None, at: Callable[[int], Contract]
+    ) -> Contract | None:
+        """The latest contract, with what people changed in the file pinned in it."""
+        path = self._path(model)
+        if not path.is_file():
+            return latest
+        written = read(path.read_text(encoding="utf-8"), str(path))
+        if latest is None:
+            return declared(written, special)
+        if written.follows == 0:
+            return latest
+        return pinned_edits(written, at(written.follows), latest, str(path))
+
+    def write(self, model: str, contract: Contract, version: int) -> None:
+        """Write what holds after a data version."""
+        path = self._path(model)
+        fresh = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._folder.mkdir(exist_ok=True)
+            fresh.write_text(render(contract, version), encoding="utf-8")
+            fresh.replace(path)
+        except OSError as error:
+            raise Retry(
+                "EB605",
+                "nothing can be stored",
+                where=str(path),
+                why=error.strerror or str(error),
+                mend="free the disk or make the folder writable, then repeat the command",
+            ) from error
+
+    def _path(self, model: str) -> Path:
+        return self._folder / f"{model}.toml"

@@ -1,0 +1,103 @@
+"""`everbake.toml` and the environment, parsed once: what differs between laptop and production."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal, get_args
+
+from everbake.errors import UsageError
+
+Sync = Literal["none", "tick"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project may set in `everbake.toml`; each also as EVERBAKE_<NAME> in the environment.
+
+    Attributes:
+        ledger: `sqlite`, or the address of a PostgreSQL database, `postgresql://...`.
+        port: of the prediction server; 0 picks a free one.
+        workers: processes that answer.
+        log_sync: `none`, or `tick` to sync the prediction log before answers leave.
+        allow_hosts: further values of the Host header, beside those of this machine.
+    """
+
+    ledger: str = "sqlite"
+    port: int = 8322
+    workers: int = 1
+    log_sync: Sync = "none"
+    allow_hosts: tuple[str, ...] = ()
+
+
+def load_settings(project: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a project; the environment wins over the file.
+
+    Raises:
+        UsageError: the file is no TOML, or holds what is no setting.
+    """
+    path = project / "everbake.toml"
+    values: dict[str, object] = {}
+    if path.is_file():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise _wrong(path, f"it is no TOML: {error}") from error
+    known = {field.name for field in fields(Settings)}
+    for name in values:
+        if name not in known:
+            near = get_close_matches(name, sorted(known), n=1)
+            raise _wrong(path, f"there is no setting {name!r}", near)
+    for name in known:
+        variable = f"EVERBAKE_{name.upper()}"
+        if variable in environment:
+            values[name] = environment[variable]
+    return Settings(
+        ledger=_ledger(values.get("ledger", "sqlite"), path),
+        port=_whole(values.get("port", 8322), "port", range(65536), path),
+        workers=_whole(values.get("workers", 1), "workers", range(1, 257), path),
+        log_sync=_sync(values.get("log_sync", "none"), path),
+        allow_hosts=_texts(values.get("allow_hosts", ()), path),
+    )
+
+
+def _ledger(value: object, path: Path) -> str:
+    text = str(value)
+    if text == "sqlite" or text.startswith(("postgresql://", "postgres://")):
+        return text
+    if text.startswith("env:"):
+        return _ledger(os.environ.get(text.removeprefix("env:"), ""), path)
+    raise _wrong(path, 'ledger is neither "sqlite" nor "postgresql://..." nor "env:NAME"')
+
+
+def _whole(value: object, name: str, allowed: range, path: Path) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = -1
+    if number not in allowed:
+        raise _wrong(path, f"{name} is {value!r}, not from {allowed[0]} to {allowed[-1]}")
+    return number
+
+
+def _sync(value: object, path: Path) -> Sync:
+    for choice in get_args(Sync):
+        if value == choice:
+            known: Sync = choice
+            return known
+    raise _wrong(path, f'log_sync is {value!r}, neither "none" nor "tick"')
+
+
+def _texts(value: object, path: Path) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part for part in value.split(",") if part)
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise _wrong(path, "allow_hosts is no list of texts")
+
+
+def _wrong(path: Path, why: str, near: list[str] | None = None) -> UsageError:
+    mend = f"did you mean {near[0]!r}?" if near else f"mend {path.name}"
+    return UsageError("EB010", "the settings cannot be used", where=str(path), why=why, mend=mend)

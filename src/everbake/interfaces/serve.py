@@ -1,0 +1,68 @@
+"""The process entry of a prediction worker: `python -m everbake.interfaces.serve`."""
+
+import argparse
+import os
+import socket
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+_GLANCE = 0.05
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve a project's models on an inherited listening socket."""
+    told = _parser().parse_args(arguments)
+    _die_with_parent(told.parent)
+    # Before numpy is imported: one thread a worker, or the slowest answers take very long.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    from everbake import wiring
+    from everbake.serving.app import Bounds
+    from everbake.serving.run import serve
+    from everbake.serving.service import Service, Sources, Worker
+
+    project: Path = told.project.absolute()
+    sources = Sources(
+        wiring.reader(project), wiring.blobs(project), partial(wiring.native_session, project)
+    )
+    worker = Worker(
+        project / ".everbake",
+        told.worker,
+        told.poll_ms / 1000,
+        told.sync,
+        Bounds(tuple(told.allow_host)),
+    )
+    serve(Service(sources, worker), socket.socket(fileno=told.fd))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="everbake.interfaces.serve", description=__doc__)
+    parser.add_argument("--project", type=Path, required=True, help="the project's folder")
+    parser.add_argument("--fd", type=int, required=True, help="a listening socket")
+    parser.add_argument("--worker", type=int, required=True, help="number of this worker")
+    parser.add_argument("--poll-ms", type=int, default=50, help="between looks at the ledger")
+    parser.add_argument("--sync", choices=("none", "tick"), default="none", help="of the log")
+    parser.add_argument("--allow-host", action="append", default=[], help="in the Host header")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="process to die with")
+    return parser
+
+
+def _die_with_parent(parent: int) -> None:
+    """End at once when the parent has: nothing that was answered is lost by that.
+
+    Watched by a thread: the signal that Linux offers for this comes when the parent's thread
+    ends, not its process, and other systems offer none.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_GLANCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Brings a bundle into memory, or into a host, ready to answer."""
+
+import asyncio
+
+from everbake.core.bundle import Bundle
+from everbake.errors import HealthError
+from everbake.ports import Blobs
+from everbake.serving.decode import RequestDecoder
+from everbake.serving.linear import LinearAnswers
+from everbake.serving.native import Limits, NativeAnswers, Opener
+from everbake.serving.router import Answers, Loaded
+
+
+class Loader:
+    """Loads bundles.
+
+    Args:
+        blobs: where they lie.
+        opener: opens a session in a version's host.
+        limits: of such a session.
+    """
+
+    def __init__(self, blobs: Blobs, opener: Opener, limits: Limits) -> None:
+        self._blobs = blobs
+        self._opener = opener
+        self._limits = limits
+
+    async def load(self, digest: str) -> Loaded:
+        """The bundle, ready to answer.
+
+        Raises:
+            HealthError: its files are not what the digest says, or of a kind not known here.
+            ValueError: its files cannot be read.
+            OSError: its host cannot be reached.
+        """
+        bundle = await asyncio.to_thread(self._bundle, digest)
+        answers = await self._answers(bundle)
+        return Loaded(digest, RequestDecoder(bundle.inputs), answers)
+
+    def _bundle(self, digest: str) -> Bundle:
+        return Bundle.decode(self._blobs.get(digest))
+
+    async def _answers(self, bundle: Bundle) -> Answers:
+        if bundle.runtime == "linear" and bundle.runtime_data is not None:
+            return await asyncio.to_thread(self._linear, bundle.runtime_data)
+        if bundle.runtime == "native":
+            return await NativeAnswers.connect(self._opener, bundle, self._limits)
+        raise HealthError(
+            "EB527", f'runtime "{bundle.runtime}" is not known', mend="upgrade everbake"
+        )
+
+    def _linear(self, blob: str) -> LinearAnswers:
+        return LinearAnswers(self._blobs.get(blob))

@@ -1,0 +1,36 @@
+"""Serves on a socket that is already listening, until told to end."""
+
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from everbake.serving.protocol import BoundedProtocol
+from everbake.serving.service import Service
+
+_KEEP_ALIVE = 75
+_GRACE = 15
+
+
+def serve(service: Service, listener: socket.socket) -> None:
+    """Answer until SIGTERM or SIGINT; requests in flight are answered first."""
+    config = uvicorn.Config(
+        service,
+        loop="uvloop",
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    # uvicorn raises the signal again once it has ended in peace: that is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,77 @@
+"""A worker's parts put together, as an ASGI application with a lifespan."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from everbake.ports import Blobs, Reader
+from everbake.serving.app import Bounds, PredictionApp, Receive, Scope, Send
+from everbake.serving.load import Loader
+from everbake.serving.native import Limits, Opener
+from everbake.serving.router import Router
+from everbake.serving.segments import LogPlace, PredictionLog, Sync
+from everbake.serving.watch import Watcher, WatchPlace
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a worker reads from.
+
+    Attributes:
+        reader: the ledger.
+        blobs: the bundles.
+        opener: opens a session in a version's host.
+    """
+
+    reader: Reader
+    blobs: Blobs
+    opener: Opener
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a worker is told.
+
+    Attributes:
+        state: the project's state folder.
+        number: of the worker.
+        poll: seconds between two looks at the ledger.
+        sync: of the prediction log.
+        bounds: of requests.
+        limits: of native sessions.
+    """
+
+    state: Path
+    number: int
+    poll: float = 0.05
+    sync: Sync = "none"
+    bounds: Bounds = field(default_factory=Bounds)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Service:
+    """An ASGI application: starts with its lifespan, ends with it."""
+
+    def __init__(self, sources: Sources, worker: Worker) -> None:
+        router = Router()
+        state, number = worker.state, worker.number
+        self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
+        self._app = PredictionApp(router, self._log, worker.bounds)
+        loader = Loader(sources.blobs, sources.opener, worker.limits)
+        place = WatchPlace(state / "serving" / f"{number}.json", worker.poll)
+        self._watcher = Watcher(sources.reader, loader, router, place)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """One request, or the lifespan."""
+        if scope["type"] == "http":
+            return self._app(scope, receive, send)
+        return self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._watcher.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._watcher.stop()
+        await self._log.close()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,253 @@
+"""Follows the deployments of the ledger: load first, then swap, then acknowledge.
+
+Every model is brought to its deployment by a task of its own, so a slow or broken one holds up
+nobody else; whatever goes wrong with a new version, the old one goes on answering.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from everbake.core.project import Row
+from everbake.ports import Reader
+from everbake.serving.load import Loader
+from everbake.serving.router import Live, Loaded, Router
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FIRST_LOAD = 60.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A row of the deployments."""
+
+    model: str
+    version: int
+    bundle: str
+    previous_bundle: str | None
+    generation: int
+
+    @staticmethod
+    def of(row: Row) -> "Target":
+        """The target that a row describes."""
+        previous = row["previous_bundle"]
+        return Target(
+            str(row["model"]),
+            int(row["version"] or 0),
+            str(row["bundle"]),
+            None if previous is None else str(previous),
+            int(row["generation"] or 0),
+        )
+
+
+@dataclass(frozen=True)
+class WatchPlace:
+    """How a worker watches and where it acknowledges.
+
+    Attributes:
+        acknowledgement: the worker's own file.
+        poll: seconds between two looks.
+    """
+
+    acknowledgement: Path
+    poll: float = 0.05
+
+
+class Watcher:
+    """Keeps the router at the ledger's deployments.
+
+    Args:
+        reader: the ledger.
+        loader: of bundles.
+        router: to change.
+        place: of the acknowledgement.
+    """
+
+    def __init__(self, reader: Reader, loader: Loader, router: Router, place: WatchPlace) -> None:
+        self._reader = reader
+        self._loader = loader
+        self._router = router
+        self._place = place
+        self._seen: int | None = None
+        self._told: bytes | None = None
+        self._targets: dict[str, Target] = {}
+        self._errors: dict[str, str] = {}
+        self._kept: dict[tuple[str, str], Loaded] = {}
+        self._moving: dict[str, asyncio.Task[None]] = {}
+        self._news: dict[str, asyncio.Event] = {}
+        self._others: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Load what is deployed, or find that it cannot be loaded; then follow."""
+        self._look()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LOAD):
+                while any(self._untried(model) for model in self._targets):
+                    await asyncio.sleep(self._place.poll / 10)
+        self._spawn(self._follow())
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        tasks = [*self._others, *self._moving.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for loaded in self._kept.values():
+            await loaded.answers.close()
+        self._place.acknowledgement.unlink(missing_ok=True)
+
+    def _untried(self, model: str) -> bool:
+        return model not in self._router.live and model not in self._errors
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
+    async def _follow(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(self._place.poll)
+
+    def _look(self) -> None:
+        try:
+            self._read()
+        except Exception:  # noqa: BLE001 - a ledger out of reach is asked again; what is loaded goes on
+            _log.exception("the ledger cannot be read")
+        for model, live in self._router.live.items():
+            if not live.loaded.answers.alive:
+                self._move(model)
+        self._acknowledge()
+
+    def _read(self) -> None:
+        number = self._reader.version()
+        if number == self._seen:
+            return
+        targets = {str(row["model"]): Target.of(row) for row in self._reader.rows("deployments")}
+        self._router.known = frozenset(str(row["model"]) for row in self._reader.rows("models"))
+        self._seen = number
+        before, self._targets = self._targets, targets
+        for model, target in targets.items():
+            if before.get(model) != target:
+                self._move(model)
+
+    def _move(self, model: str) -> None:
+        """Have the model brought to its target, or tell the task that does it of the new one."""
+        self._news.setdefault(model, asyncio.Event()).set()
+        if model not in self._moving:
+            task = asyncio.get_running_loop().create_task(self._reconcile(model))
+            self._moving[model] = task
+
+    async def _reconcile(self, model: str) -> None:
+        pause = _FIRST_PAUSE
+        try:
+            while not self._arrived(model):
+                self._news[model].clear()
+                target = self._targets[model]
+                if await self._try(target):
+                    pause = _FIRST_PAUSE
+                elif self._targets[model] == target:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._news[model].wait(), pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            del self._moving[model]
+            self._acknowledge()
+        self._spawn(self._tidy(self._targets[model]))
+
+    def _arrived(self, model: str) -> bool:
+        live = self._router.live.get(model)
+        if live is None or not live.loaded.answers.alive:
+            return False
+        return live.generation == self._targets[model].generation
+
+    async def _try(self, target: Target) -> bool:
+        try:
+            loaded = await self._load(target.model, target.bundle)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the old version answers on
+            self._errors[target.model] = f"version {target.version}: {error}"
+            self._acknowledge()
+            return False
+        if self._targets[target.model] == target:
+            live = Live(target.version, target.generation, loaded)
+            self._router.live = {**self._router.live, target.model: live}
+            self._errors.pop(target.model, None)
+        return True
+
+    async def _load(self, model: str, bundle: str) -> Loaded:
+        kept = self._kept.get((model, bundle))
+        if kept is not None and kept.answers.alive:
+            return kept
+        loaded = await self._loader.load(bundle)
+        self._kept[model, bundle] = loaded
+        return loaded
+
+    async def _tidy(self, target: Target) -> None:
+        """Keep the previous champion warm, let go of all that came before it."""
+        wanted = {target.bundle, target.previous_bundle}
+        for key in [k for k in self._kept if k[0] == target.model and k[1] not in wanted]:
+            await self._kept.pop(key).answers.close()
+        if target.previous_bundle is not None and target.model not in self._moving:
+            try:
+                await self._load(target.model, target.previous_bundle)
+            except Exception as error:  # noqa: BLE001 - tried again once it is to serve
+                _log.warning("%s: the previous champion is not warm: %s", target.model, error)
+
+    def _acknowledge(self) -> None:
+        """Say what answers now, if that has changed; tried again at the next look."""
+        self._router.waiting = {
+            model: self._errors.get(model, "")
+            for model in self._targets
+            if (live := self._router.live.get(model)) is None or not live.loaded.answers.alive
+        }
+        content = json.dumps(self._content()).encode()
+        if content == self._told:
+            return
+        path = self._place.acknowledgement
+        fresh = path.with_suffix(".new")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh.write_bytes(content)
+            fresh.replace(path)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", path, error)
+        else:
+            self._told = content
+
+    def _content(self) -> Mapping[str, object]:
+        live = self._router.live
+        return {
+            "pid": os.getpid(),
+            "generation": self._generation(),
+            "models": {
+                name: {"version": one.version, "generation": one.generation}
+                for name, one in live.items()
+            },
+            "errors": self._errors,
+        }
+
+    def _generation(self) -> int:
+        """The newest generation up to which every deployment answers."""
+        live = self._router.live
+        done = {
+            name: name in live and live[name].generation == target.generation
+            for name, target in self._targets.items()
+        }
+        first_missing = min(
+            (self._targets[name].generation for name, there in done.items() if not there),
+            default=None,
+        )
+        return max(
+            (
+                target.generation
+                for name, target in self._targets.items()
+                if done[name] and (first_missing is None or target.generation < first_missing)
+            ),
+            default=0,
+        )

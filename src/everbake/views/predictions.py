@@ -1,0 +1,115 @@
+"""What was answered: the prediction log as scripts see it."""
+
+import heapq
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from everbake.core.frames import FORMAT, SUFFIX, Answered, SegmentHeader, payloads
+from everbake.errors import HealthError
+
+_CLOCK_STEPS = 60.0  # seconds by which a file's time may be off the times within it
+
+
+def predictions(
+    project: Path, model: str, *, limit: int | None = None, ids: Collection[str] | None = None
+) -> Iterator[dict[str, object]]:
+    """Answered rows, the newest last, in memory bounded by `limit` (or by one frame a segment).
+
+    Args:
+        project: the project's folder.
+        model: the model.
+        limit: only so many of the newest.
+        ids: only these prediction ids.
+
+    Raises:
+        HealthError: a segment was written by a newer everbake.
+    """
+    segments = sorted((project / ".everbake" / "log" / model).glob("*" + SUFFIX))
+    wanted = None if ids is None else frozenset(ids)
+    if limit is None:
+        chains = [_chain(paths, wanted) for paths in _by_worker(segments)]
+        found: Iterator[tuple[float, str, dict[str, object]]] = heapq.merge(*chains, key=_order)
+    else:
+        found = iter(_newest(segments, wanted, limit))
+    return (row for _, _, row in found)
+
+
+_Found = tuple[float, str, dict[str, object]]
+
+
+def _order(found: _Found) -> tuple[float, str]:
+    return found[:2]
+
+
+def _by_worker(segments: list[Path]) -> list[list[Path]]:
+    """The segments of each worker in the order in which they were begun."""
+    workers: dict[str, list[Path]] = {}
+    for path in segments:
+        workers.setdefault(path.name.partition("-")[0], []).append(path)
+    return list(workers.values())
+
+
+def _chain(paths: list[Path], wanted: frozenset[str] | None) -> Iterator[_Found]:
+    for path in paths:
+        yield from _rows(path, wanted)
+
+
+def _newest(segments: list[Path], wanted: frozenset[str] | None, limit: int) -> list[_Found]:
+    """The newest rows; segments that were finished before all of them are not opened."""
+    kept: list[tuple[float, str, dict[str, object]]] = []
+    if limit <= 0:
+        return kept
+    for path in sorted(segments, key=lambda p: p.stat().st_mtime, reverse=True):
+        if len(kept) == limit and path.stat().st_mtime + _CLOCK_STEPS < kept[0][0]:
+            break
+        for found in _rows(path, wanted):
+            # Ids are unique, so the rows themselves are never compared.
+            (heapq.heappush if len(kept) < limit else heapq.heappushpop)(kept, found)
+    return sorted(kept, key=_order)
+
+
+def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
+    with path.open("rb") as stream:
+        frames = payloads(stream.read)
+        first = next(frames, None)
+        if first is None:
+            return  # its writer died over the header
+        header = msgspec.msgpack.decode(first[0], type=SegmentHeader)
+        if header.format != FORMAT:
+            raise HealthError(
+                "EB528",
+                f"segment of format {header.format}, {FORMAT} is known",
+                where=str(path),
+                mend="upgrade everbake",
+            )
+        for payload, _ in frames:
+            yield from _answered(header.model, payload, wanted)
+
+
+def _answered(model: str, payload: bytes, wanted: frozenset[str] | None) -> Iterator[_Found]:
+    answered = msgspec.msgpack.decode(payload, type=Answered)
+    time = datetime.fromtimestamp(answered.time, UTC).isoformat(timespec="milliseconds")
+    for place, (row, prediction) in enumerate(
+        zip(answered.rows, answered.predictions, strict=True)
+    ):
+        name = answered.ids[place]
+        if wanted is not None and name not in wanted:
+            continue
+        yield (
+            answered.time,
+            name,
+            {
+                "id": name,
+                "time": time,
+                "model": model,
+                "version": answered.version,
+                "role": "champion",
+                "key": answered.key,
+                "features": row,
+                "prediction": prediction,
+                "label": None,
+            },
+        )

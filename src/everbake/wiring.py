@@ -1,0 +1,208 @@
+"""The one place that chooses adapters. It imports them late: most commands need few of them."""
+
+import math
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from everbake.config.settings import Settings, load_settings
+from everbake.core.bundle import Bundle
+
+if TYPE_CHECKING:
+    from everbake.engine.owner import Owner
+    from everbake.ports import Anchor, Blobs, Ledger, Ports, Reader
+
+STATE = ".everbake"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie in a project."""
+
+    project: Path
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything that everbake keeps."""
+        return self.project / STATE
+
+    @property
+    def ledger(self) -> Path:
+        """The SQLite ledger."""
+        return self.state / "ledger.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """The owner's lock."""
+        return self.state / "lock"
+
+    @property
+    def socket(self) -> Path:
+        """Where the owner listens."""
+        return self.state / "up.sock"
+
+    @property
+    def blobs(self) -> Path:
+        """Models, snapshots, raw batches: by digest."""
+        return self.state / "blobs"
+
+    @property
+    def tables(self) -> Path:
+        """One Delta table a model."""
+        return self.state / "tables"
+
+    @property
+    def anchors(self) -> Path:
+        """Anchors of the chain beside the model files."""
+        return self.blobs / "anchors"
+
+    @property
+    def serving(self) -> Path:
+        """What the prediction workers acknowledge."""
+        return self.state / "serving"
+
+    @property
+    def log(self) -> Path:
+        """The prediction log."""
+        return self.state / "log"
+
+
+def places(project: Path) -> Places:
+    """Where things lie in a project."""
+    return Places(project.absolute())
+
+
+def reader(project: Path) -> "Reader":
+    """The ledger, for looking only. An empty one where nothing has been recorded yet."""
+    settings = load_settings(project)
+    if settings.ledger != "sqlite":
+        from everbake.adapters.sql.postgres import PostgresReader
+
+        return PostgresReader(settings.ledger)
+    from everbake.adapters.sql.sqlite import SqliteReader
+
+    return SqliteReader(places(project).ledger)
+
+
+def anchors(project: Path) -> "list[Anchor]":
+    """What lies outside the ledger and says where its chain was."""
+    from everbake.adapters.sql.sqlite import anchors_beside
+
+    there = places(project)
+    return anchors_beside(there.ledger, there.anchors).read()
+
+
+def blobs(project: Path) -> "Blobs":
+    """The project's blobs."""
+    from everbake.adapters.blobs import FileBlobs
+
+    return FileBlobs(places(project).blobs)
+
+
+def native_session(project: Path, bundle: Bundle) -> socket.socket:
+    """A connection to a fresh process that answers with a version's own code."""
+    import msgspec
+
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.hosting.hosts import Hosts
+    from everbake.core.dataset import Column
+    from everbake.core.work import Model, SessionOrder
+    from everbake.wire import JobLimits
+
+    there = places(project)
+    stored = FileBlobs(there.blobs)
+    global _serving_hosts  # noqa: PLW0603 - a worker keeps its hosts for as long as it lives
+    if _serving_hosts is None:
+        _serving_hosts = Hosts(there.state / "snapshots", there.project, stored)
+    stored.get(bundle.artifact)
+    path = str(stored.path(bundle.artifact))
+    order = SessionOrder(
+        bundle.model,
+        Model(path, bundle.artifact, bundle.artifact_format),
+        tuple(Column(each.name, each.type) for each in bundle.inputs),
+    )
+    limits = JobLimits(4 * 2**30, math.inf, 1)
+    host = _serving_hosts.get(bundle.snapshot, bundle.source)
+    return host.open("predict", msgspec.json.encode(order), limits)
+
+
+_serving_hosts: "object | None" = None
+
+
+@contextmanager
+def owning(
+    project: Path, narrate: Callable[[str], None] | None = None
+) -> "Iterator[Owner | None]":
+    """Be the project's owner for a while; None if somebody else is.
+
+    Args:
+        project: the folder.
+        narrate: gets what the user's code prints, as it comes.
+    """
+    from everbake.adapters.filesystem import refuse_network_filesystem
+    from everbake.adapters.lock import ProjectLock
+
+    there = places(project)
+    lock = ProjectLock(there.lock)
+    if load_settings(project).ledger == "sqlite":
+        refuse_network_filesystem(there.project)
+    if not lock.take():
+        yield None
+        return
+    from everbake.engine.owner import Owner
+
+    with ExitStack() as stack:
+        stack.callback(lock.give_back)
+        ports = _ports(there, load_settings(project), narrate, stack)
+        owner = Owner(ports)
+        owner.start()
+        yield owner
+
+
+def _ports(
+    there: Places, settings: Settings, narrate: Callable[[str], None] | None, stack: ExitStack
+) -> "Ports":
+    from everbake.adapters.acknowledgements import WorkerAcknowledgements
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.delta import DeltaTables
+    from everbake.adapters.hosting.hosts import Hosts
+    from everbake.adapters.hosting.recipes import ProjectRecipes
+    from everbake.adapters.hosting.training import HostTraining
+    from everbake.adapters.hosting.work import Work
+    from everbake.adapters.system import SystemClock
+    from everbake.config.contracts import ContractFiles
+    from everbake.ports import Ports
+
+    stored = FileBlobs(there.blobs)
+    hosts = Hosts(there.state / "snapshots", there.project, stored)
+    stack.callback(hosts.close)
+    work = Work(there.state / "work")
+    return Ports(
+        ledger=_ledger(there, settings, stack),
+        tables=DeltaTables(there.tables),
+        blobs=stored,
+        recipes=ProjectRecipes(there.project, stored, hosts, work),
+        contracts=ContractFiles(there.project / "contracts"),
+        training=HostTraining(there.project, stored, hosts, work, narrate),
+        release=WorkerAcknowledgements(there.serving),
+        clock=SystemClock(),
+    )
+
+
+def _ledger(there: Places, settings: Settings, stack: ExitStack) -> "Ledger":
+    from everbake.adapters.system import SystemClock
+
+    if settings.ledger != "sqlite":
+        from everbake.adapters.sql.postgres import PostgresLedger
+
+        stored = PostgresLedger(settings.ledger, SystemClock(), there.state, there.anchors)
+        stack.callback(stored.close)
+        return stored
+    from everbake.adapters.sql.sqlite import SqliteLedger
+
+    ledger = SqliteLedger(there.ledger, SystemClock(), there.anchors)
+    stack.callback(ledger.close)
+    return ledger

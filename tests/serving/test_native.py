@@ -1,0 +1,83 @@
+"""Models that answer in a host: batches, failures, hangs, and coming back."""
+
+import threading
+
+import pytest
+
+URL = "/v1/models/line/predict"
+
+
+@pytest.fixture
+def served(project):
+    project.deploy(1, project.bundle(2.0, "native"))
+    project.start()
+    return project
+
+
+def ask(client, *features):
+    return client.post(URL, json={"rows": [{"feature": f} for f in features]})
+
+
+def at_once(served, features):
+    """One request a feature, all at the same time."""
+    answers = {}
+    barrier = threading.Barrier(len(features))
+
+    def run(feature):
+        with served.client() as client:
+            barrier.wait()
+            answers[feature] = ask(client, feature)
+
+    threads = [threading.Thread(target=run, args=(f,)) for f in features]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return answers
+
+
+def test_answers(served, client):
+    assert ask(client, 9, 1).json()["predictions"] == [18.0, 2.0]
+    assert len(served.logged()) == 1
+
+
+def test_a_failing_row_is_a_problem_and_nobody_elses(served, client):
+    answers = at_once(served, [555, 1, 2, 666, 3, 444])
+    assert [answers[f].json()["predictions"] for f in (555, 1, 2, 3)] == [[1110], [2], [4], [6]]
+    assert answers[666].status_code == 500
+    assert answers[666].json()["code"] == "EB517"
+    assert "666 is no good" in answers[666].json()["detail"]
+    refused = answers[444].json()
+    assert (refused["code"], refused["row"], refused["column"]) == ("EB516", 0, "feature")
+    assert ask(client, 9).status_code == 200
+
+
+def test_nan_is_not_answered_and_not_logged(served, client):
+    problem = ask(client, 1, 999)
+    assert problem.status_code == 500
+    assert problem.json()["code"] == "EB518"
+    assert problem.json()["row"] == 1
+    assert served.logged() == []
+
+
+def test_a_dead_host_is_started_again(served, client):
+    assert ask(client, 777).json()["code"] == "EB521"
+    served.wait(lambda: ask(client, 9).status_code == 200)
+    assert ask(client, 9).json()["predictions"] == [18.0]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_hanging_model_gives_504_and_is_started_again(served, client):
+    problem = ask(client, 888)
+    assert problem.status_code in {503, 504}
+    assert problem.json()["code"] in {"EB521", "EB522"}
+    served.wait(lambda: ask(client, 9).status_code == 200)
+
+
+def test_too_many_waiting_are_refused_at_once(served):
+    answers = at_once(served, [555 + n / 1000 for n in range(40)])
+    codes = [a.json().get("code") for a in answers.values()]
+    assert set(codes) <= {None, "EB519"}  # answered, or told to come again
+    features = [888, *range(1, 30)]
+    codes = [a.json().get("code") for a in at_once(served, features).values()]
+    assert codes.count("EB519") >= 10

@@ -1,0 +1,124 @@
+"""A worker over files in a folder: `ledger.json`, `blobs/`, and sessions played by threads."""
+
+import argparse
+import hashlib
+import json
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from everbake.core.bundle import Bundle
+from everbake.errors import HealthError
+from everbake.serving.app import Bounds
+from everbake.serving.native import Limits
+from everbake.serving.protocol import BoundedProtocol
+from everbake.serving.run import serve
+from everbake.serving.service import Service, Sources, Worker
+
+
+class FileReader:
+    def __init__(self, project: Path) -> None:
+        self.path = project / "ledger.json"
+
+    def version(self) -> int:
+        return self.path.stat().st_mtime_ns
+
+    def rows(self, table, where=None, *, newest=None):
+        return json.loads(self.path.read_bytes())[table]
+
+    def head(self) -> tuple[int, str]:
+        return 7, "ab" * 32
+
+    def find(self, entry_id):
+        return None
+
+    def facts(self, after=0):
+        return iter(())
+
+
+class FileBlobs:
+    def __init__(self, project: Path) -> None:
+        self.directory = project / "blobs"
+
+    def put(self, data: bytes) -> str:
+        raise NotImplementedError
+
+    def put_file(self, path: Path) -> str:
+        raise NotImplementedError
+
+    def get(self, blob: str) -> bytes:
+        data = self.path(blob).read_bytes()
+        if hashlib.sha256(data).hexdigest() != blob:
+            raise HealthError("EB600", f"blob {blob[:8]} is damaged")
+        return data
+
+    def path(self, blob: str) -> Path:
+        return self.directory / blob
+
+
+def session(bundle: Bundle) -> socket.socket:
+    ours, theirs = socket.socketpair()
+    threading.Thread(target=_play, args=(theirs, bundle), daemon=True).start()
+    return ours
+
+
+def _play(channel: socket.socket, bundle: Bundle) -> None:
+    with channel, channel.makefile("rwb") as stream:
+        while head := stream.read(4):
+            request = msgspec.msgpack.decode(stream.read(*struct.unpack(">I", head)))
+            answer = _answer([row["feature"] for row in request["rows"]], bundle.params)
+            if answer is None:
+                return
+            body = msgspec.msgpack.encode(answer)
+            stream.write(struct.pack(">I", len(body)) + body)
+            stream.flush()
+
+
+def _answer(values, params):
+    """666 raises, 777 kills the process, 888 hangs, 999 predicts NaN, 555 is slow."""
+    if 777 in values:
+        return None
+    if 888 in values:
+        time.sleep(60)
+    if 555 in values:
+        time.sleep(0.2)
+    if 666 in values:
+        return {"error": "ValueError: 666 is no good"}
+    if 444 in values:
+        return {"error": "no such value", "row": values.index(444), "column": "feature"}
+    predictions = [v * params["factor"] for v in values]
+    return {"predictions": [float("nan") if v == 999 else p for v, p in zip(values, predictions)]}  # noqa: B905
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--project", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--sync", default="none")
+    parser.add_argument("--body", type=int, default=10 * 1024 * 1024)
+    parser.add_argument("--file-limit", type=int)
+    parser.add_argument("--arrive", type=float, default=10.0)
+    told = parser.parse_args()
+    BoundedProtocol.seconds = told.arrive
+    if told.file_limit is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (told.file_limit, told.file_limit))
+    sources = Sources(FileReader(told.project), FileBlobs(told.project), session)
+    worker = Worker(
+        told.project / ".everbake",
+        told.worker,
+        sync=told.sync,
+        bounds=Bounds(hosts=("models.example",), body=told.body),
+        limits=Limits(waiting=8, seconds=1.5),
+    )
+    serve(Service(sources, worker), socket.socket(fileno=told.fd))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The area under the ROC curve: DeLong's variance, against figures and against pair counts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
+
+from everbake.statistics.auroc import auroc_interval, delong, midranks
+
+Y = np.array([0, 0, 1, 1, 0, 1, 0, 1, 0, 0], dtype=bool)
+S0 = np.array([0.1, 0.4, 0.35, 0.8, 0.3, 0.6, 0.6, 0.9, 0.2, 0.5])
+S1 = np.array([0.2, 0.3, 0.5, 0.7, 0.1, 0.6, 0.4, 0.95, 0.35, 0.5])
+
+
+def by_pairs(y, s0, s1):
+    """DeLong's variance by counting all pairs."""
+
+    def kernel(s):
+        up, down = s[y][:, None], s[~y][None, :]
+        return (up > down) + 0.5 * (up == down)
+
+    d = kernel(s1) - kernel(s0)
+    return np.var(d.mean(axis=1), ddof=1) / d.shape[0] + np.var(d.mean(axis=0), ddof=1) / d.shape[1]
+
+
+def test_delong_gives_the_reference_figures():
+    areas = delong(Y, S0, S1)
+    assert areas.champion == pytest.approx(0.8541666667, abs=1e-9)
+    assert areas.candidate == pytest.approx(0.9791666667, abs=1e-9)
+    assert areas.variance == pytest.approx(0.0140046296, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("digits", "figures"),
+    [
+        (15, (0.7828571429, 0.8320000000, 0.0068284082)),
+        (1, (0.7760000000, 0.8285714286, 0.0068501513)),
+    ],
+)
+def test_delong_on_sixty_rows_with_and_without_ties(digits, figures):
+    i = np.arange(1, 61)
+    y = np.sin(i) > 0.3
+    s0, s1 = np.round(0.8 * y + np.cos(3 * i), digits), np.round(1.1 * y + np.cos(5 * i), digits)
+    areas = delong(y, s0, s1)
+    assert (areas.champion, areas.candidate, areas.variance) == pytest.approx(figures, abs=1e-9)
+
+
+outcomes = st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 9)), max_size=40)
+
+
+@given(outcomes)
+def test_delong_agrees_with_pair_counts_and_scikit_learn(drawn):
+    drawn = [*drawn, (True, 1, 2), (True, 3, 4), (False, 5, 1), (False, 0, 6)]
+    y, s0, s1 = (np.array(column) for column in zip(*drawn, strict=True))
+    areas = delong(y, s0.astype(float), s1.astype(float))
+    assert areas.champion == pytest.approx(roc_auc_score(y, s0), abs=1e-12)
+    assert areas.candidate == pytest.approx(roc_auc_score(y, s1), abs=1e-12)
+    assert areas.variance == pytest.approx(by_pairs(y, s0, s1), abs=1e-12)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1))
+def test_ties_share_the_middle_rank(values):
+    assert midranks(np.array(values, dtype=float)) == pytest.approx(rankdata(values))
+
+
+def test_swapping_the_models_mirrors_the_interval():
+    there, back = auroc_interval(Y, S0, S1), auroc_interval(Y, S1, S0)
+    assert (there.lower, there.upper) == pytest.approx((-back.upper, -back.lower), abs=1e-12)
