@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.config.contract_file import declared, pinned_edits, read, render
+from everbake.config.contract_file import declared, pinned_edits, read, render, rewrite
 from everbake.core.contract import ColumnRule, Contract, hard_range
 from everbake.core.dataset import Special
 from everbake.errors import UsageError
@@ -51,8 +51,8 @@ def test_what_nobody_edits_pins_nothing(columns, rows):
 def test_it_is_readable():
     text = render(CONTRACT, 3)
     assert (
-        '[columns.temp]\ntype = "float64"\nnullable = false\nmin = 0.5\nmax = 1.5\n'
-        "# hard range: -2.5 to 4.5\n"
+        '[columns.temp]\ntype = "float64"\nnullable = false\nmin = 0.5  # hard limit -2.5\n'
+        "max = 1.5  # hard limit 4.5\n"
     ) in text
     assert '[columns.y]\ntype = "int64"\nnullable = false\nmin = 1\nmax = 9\n' in text
     assert tomllib.loads(text)["columns"]['odd name, "é"']["categories"] == ["a", "b"]
@@ -63,10 +63,10 @@ def test_it_is_readable():
     [
         ("max = 1.5", "max = 2", {"max": 2.0, "pinned": ("max",)}),
         ("max = 1.5", "max = inf", {"max": None, "pinned": ("max",)}),
-        ("min = 0.5\n", "", {}),
+        ("min = 0.5  # hard limit -2.5\n", "", {}),
         ("nullable = false\nmin = 0.5", "nullable = true\nmin = 0.0",
          {"nullable": True, "min": 0.0, "pinned": ("nullable", "min")}),
-        ("max = 1.5", 'max = 1.5\npinned = ["max"]', {"pinned": ("max",)}),
+        ("nullable = false", 'pinned = ["max"]\nnullable = false', {"pinned": ("max",)}),
     ],
 )  # fmt: skip
 def test_what_is_edited_is_pinned(old, new, changed):
@@ -147,3 +147,37 @@ def test_a_column_may_be_announced():
     with pytest.raises(UsageError) as told:
         pinned_edits(read(text.replace('type = "float64"\noptional', "optional")), CONTRACT)
     assert told.value.code == "EB111"
+
+
+@given(
+    st.lists(rules(), max_size=4, unique_by=lambda rule: rule.name),
+    st.lists(rules(), max_size=4, unique_by=lambda rule: rule.name),
+    st.integers(0, 300),
+)
+def test_rewriting_says_what_rendering_says(before, after, rows):
+    text = render(Contract(tuple(before), SPECIAL, rows), 3)
+    contract = Contract(tuple(after), SPECIAL, rows + 1)
+    written, rendered = read(rewrite(text, contract, 4)), read(render(contract, 4))
+    assert written.follows == 4
+    assert {c.rule.name: c for c in written.columns} == {c.rule.name: c for c in rendered.columns}
+
+
+def test_rewriting_keeps_what_a_person_wrote():
+    text = render(CONTRACT, 3)
+    own = text.replace("[columns.temp]", "# in tenths of 41 degrees\n[columns.temp]").replace(
+        "nullable = false", "nullable = false  # the sensor never sleeps", 1
+    )
+    temp, label, odd = CONTRACT.columns
+    grown = replace(
+        CONTRACT,
+        columns=(replace(temp, max=2.5), label, odd, ColumnRule("wind", "bool")),
+        rows=500,
+    )
+    rewritten = rewrite(own, grown, 4)
+    assert rewritten.startswith("# What a batch must meet.")
+    assert "# in tenths of 41 degrees\n[columns.temp]" in rewritten
+    assert "nullable = false  # the sensor never sleeps\n" in rewritten
+    assert "max = 2.5  # hard limit 8.5\n" in rewritten
+    assert rewritten.endswith('[columns.wind]\ntype = "bool"\nnullable = true\n')
+    assert pinned_edits(read(rewritten), grown) == grown
+    assert rewrite(text, CONTRACT, 3) == text

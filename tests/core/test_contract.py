@@ -114,7 +114,7 @@ def test_too_many_categories_are_none():
 def test_a_renamed_column_is_named_by_its_near_miss():
     checked = check(first(numbers("temperature", 0, 1), Y), summary(numbers("temprature", 0, 1), Y))
     assert [finding.code for finding in checked.findings] == ["missing", "extra"]
-    assert "there is 'temprature'" in checked.findings[0].detail
+    assert "there is 'temprature'?" in checked.findings[0].detail
     assert "did you mean 'temperature'" in checked.findings[1].detail
 
 

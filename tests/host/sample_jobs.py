@@ -72,7 +72,7 @@ def fail(_order: bytes, _context: JobContext) -> bytes:
 
 
 class MuteError(Exception):
-    def __str__(self) -> str:
+    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing.override needs 3.12
         raise RuntimeError("no words")
 
 

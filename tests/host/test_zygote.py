@@ -41,7 +41,16 @@ def gone(pid: int) -> bool:
         return True
 
 
-def make_host(directory: Path, recipe: str = "ANSWER = 42\n") -> HostProcess:
+RECIPE = """
+import os
+ANSWER = 42
+
+def descriptors():
+    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (os.getpid(), os.getppid())]
+"""
+
+
+def make_host(directory: Path, recipe: str = RECIPE) -> HostProcess:
     snapshot = directory / "snapshot"
     snapshot.mkdir(parents=True)
     (snapshot / "recipe.py").write_text(recipe)
@@ -257,6 +266,23 @@ def test_jobs_run_side_by_side(host: HostProcess, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(one, range(60))) == [b"", b'{"answer": 42}'] * 30
+
+
+def test_a_host_keeps_no_descriptor_of_jobs_that_have_ended(
+    host: HostProcess, tmp_path: Path
+) -> None:
+    def one(number: int) -> str:
+        cancel = threading.Event()
+        threading.Timer(number / 1000, cancel.set).start()
+        job = ("echo", "describe", "fail", "hang_with_recipe")[number % 4]
+        work = tmp_path / str(number)
+        return host.run(job, b"", work=work, limits=LIMITS, seed=1, cancel=cancel).state
+
+    first = run(host, "call", tmp_path / "before", b"descriptors").result
+    with ThreadPoolExecutor(8) as pool:
+        states = list(pool.map(one, range(80)))
+    assert {"done", "failed", "cancelled"} >= set(states)
+    assert run(host, "call", tmp_path / "after", b"descriptors").result == first
 
 
 def test_the_seed_fixes_every_generator_and_the_hashes(host: HostProcess, tmp_path: Path) -> None:

@@ -55,35 +55,35 @@ def test_ids_are_unique_and_sort_by_time(client):
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code", "row", "column"),
+    ("body", "problem"),
     [
-        ({"rows": []}, 400, "EB509", None, None),
-        ("", 400, "EB508", None, None),
-        ('{"rows": [{"feature": 1}', 400, "EB508", None, None),
-        (b'{"rows": [{"feature": 1, "note": "\xff"}]}', 400, "EB508", None, None),
-        ("[" * 100_000, 422, "EB511", None, None),
-        ('{"rows": [{"feature": ' + "[" * 100_000, 400, "EB508", None, None),
-        ('{"rows": [{"feature": NaN}]}', 400, "EB508", None, None),
-        ([1], 422, "EB511", None, None),
-        ({}, 422, "EB511", None, None),
-        ({"rows": {"feature": 1}}, 422, "EB511", None, None),
-        ({"rows": [{"feature": 1}, 5]}, 422, "EB511", 1, None),
-        ({"row": [{"feature": 1}]}, 422, "EB513", None, None),
-        ({"rows": [{"feature": 1}, {"note": "x"}]}, 422, "EB512", 1, "feature"),
-        ({"rows": [{"feature": 1, "featur": 2}]}, 422, "EB513", 0, "featur"),
-        ({"rows": [{"feature": None}]}, 422, "EB514", 0, "feature"),
-        ({"rows": [{"feature": 1}] * 9 + [{"feature": "1"}]}, 422, "EB515", 9, "feature"),
-        ({"rows": [{"feature": True}]}, 422, "EB515", 0, "feature"),
-        ({"rows": [{"feature": 1, "note": 5}]}, 422, "EB515", 0, "note"),
-        ('{"rows": [{"feature": 1e999}]}', 422, "EB515", None, None),
-        ({"rows": [{"feature": 1}] * 10_001}, 413, "EB510", None, None),
+        ({"rows": []}, (400, "EB509", None, None)),
+        ("", (400, "EB508", None, None)),
+        ('{"rows": [{"feature": 1}', (400, "EB508", None, None)),
+        (b'{"rows": [{"feature": 1, "note": "\xff"}]}', (400, "EB508", None, None)),
+        ("[" * 100_000, (422, "EB511", None, None)),
+        ('{"rows": [{"feature": ' + "[" * 100_000, (400, "EB508", None, None)),
+        ('{"rows": [{"feature": NaN}]}', (400, "EB508", None, None)),
+        ([1], (422, "EB511", None, None)),
+        ({}, (422, "EB511", None, None)),
+        ({"rows": {"feature": 1}}, (422, "EB511", None, None)),
+        ({"rows": [{"feature": 1}, 5]}, (422, "EB511", 1, None)),
+        ({"row": [{"feature": 1}]}, (422, "EB513", None, None)),
+        ({"rows": [{"feature": 1}, {"note": "x"}]}, (422, "EB512", 1, "feature")),
+        ({"rows": [{"feature": 1, "featur": 2}]}, (422, "EB513", 0, "featur")),
+        ({"rows": [{"feature": None}]}, (422, "EB514", 0, "feature")),
+        ({"rows": [{"feature": 1}] * 9 + [{"feature": "1"}]}, (422, "EB515", 9, "feature")),
+        ({"rows": [{"feature": True}]}, (422, "EB515", 0, "feature")),
+        ({"rows": [{"feature": 1, "note": 5}]}, (422, "EB515", 0, "note")),
+        ('{"rows": [{"feature": 1e999}]}', (422, "EB515", None, None)),
+        ({"rows": [{"feature": 1}] * 10_001}, (413, "EB510", None, None)),
     ],
 )
-def test_refuses_what_it_cannot_read(served, client, body, status, code, row, column):
+def test_refuses_what_it_cannot_read(served, client, body, problem):
     if body == "[" * 100_000:  # neither kind of answer is wrong for this one
         assert post(client, body).json()["code"] in {"EB508", "EB511"}
     else:
-        check_problem(post(client, body), status, code, row, column)
+        check_problem(post(client, body), *problem)
     assert post(client, {"rows": [{"feature": 9}]}).json()["predictions"] == [18.0]
     assert len(served.logged()) == 1
 

@@ -68,3 +68,11 @@ def test_ties_share_the_middle_rank(values):
 def test_swapping_the_models_mirrors_the_interval():
     there, back = auroc_interval(Y, S0, S1), auroc_interval(Y, S1, S0)
     assert (there.lower, there.upper) == pytest.approx((-back.upper, -back.lower), abs=1e-12)
+
+
+@pytest.mark.parametrize(("m", "bounds"), [(19, (-1.0, 1.0)), (20, (1.0, 1.0))])
+def test_a_perfect_separation_is_believed_from_twenty_rows_of_each_class(m, bounds):
+    y = np.repeat([False, True], m)
+    interval = auroc_interval(y, -1.0 * y, 1.0 * y)
+    assert interval.difference == 1.0
+    assert (interval.lower, interval.upper) == bounds

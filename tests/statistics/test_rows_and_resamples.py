@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn import metrics as sk
 from statsmodels.stats.power import TTestPower
 
 from everbake.statistics.bootstrap import (
@@ -12,8 +12,10 @@ from everbake.statistics.bootstrap import (
     UndefinedError,
     bootstrap_interval,
     resampled_error,
+    weighted_error,
 )
 from everbake.statistics.power import normal_rows, rows_for
+from everbake.statistics.weighted import WEIGHTED
 
 
 @pytest.mark.parametrize(
@@ -69,20 +71,15 @@ def test_rare_classes_are_drawn_within_themselves():
     assert seen == {10}
 
 
-def test_average_precision_gives_the_reference_standard_error():
+def test_average_precision_gives_the_reference_figures():
     i = np.arange(1, 61)
     y = np.sin(i) > 0.3
-    s0, s1 = 0.8 * y + np.cos(3 * i), 1.1 * y + np.cos(5 * i)
-    assert average_precision_score(y, s0) == pytest.approx(0.7691232472, abs=1e-9)
-    assert average_precision_score(y, s1) == pytest.approx(0.8168328909, abs=1e-9)
-
-    def difference(index):
-        return average_precision_score(y[index], s1[index]) - average_precision_score(
-            y[index], s0[index]
-        )
-
-    error = resampled_error(difference, Plan(60, y.astype(int), 5))
-    assert error == pytest.approx(0.0879, rel=0.07)
+    assert sk.average_precision_score(y, 0.8 * y + np.cos(3 * i)) == pytest.approx(
+        0.7691232472, abs=1e-9
+    )
+    assert sk.average_precision_score(y, 1.1 * y + np.cos(5 * i)) == pytest.approx(
+        0.8168328909, abs=1e-9
+    )
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -99,3 +96,41 @@ def test_the_same_seed_gives_the_same_interval():
 def test_a_metric_without_a_value_on_many_resamples_has_no_interval():
     with pytest.raises(UndefinedError):
         resampled_error(lambda index: float("nan") if index[0] % 5 == 0 else 1.0, Plan(50, None, 3))
+
+
+def answers_for(name, i):
+    scores = np.round(np.sin(i) + np.cos(5 * i), 1)
+    return scores if name == "average_precision_score" else (scores > 0.2).astype(float)
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTED))
+def test_weights_give_what_scikit_learn_gives_with_them(name):
+    i = np.arange(1, 81)
+    y, answers = np.sin(i) > 0.3, answers_for(name, i)
+    weights = np.stack([np.ones(80), 1 + i % 3, i % 2])
+    peer = [getattr(sk, name)(y, answers, sample_weight=w) for w in weights]
+    assert WEIGHTED[name](y, answers, weights) == pytest.approx(peer, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTED))
+def test_counts_of_rows_give_the_error_of_drawing_the_rows(name):
+    i = np.arange(1, 81)
+    y, answers = np.sin(i) > 0.3, answers_for(name, i)
+    plan = Plan(80, y.astype(int), 4, resamples=100)
+    metric = getattr(sk, name)
+    slow = resampled_error(lambda index: metric(y[index], answers[index]), plan)
+    fast = weighted_error(lambda weights: WEIGHTED[name](y, answers, weights), plan)
+    assert fast == pytest.approx(slow, rel=1e-9)
+
+
+def test_average_precision_gives_the_reference_standard_error_from_counts():
+    i = np.arange(1, 61)
+    y = np.sin(i) > 0.3
+    s0, s1 = 0.8 * y + np.cos(3 * i), 1.1 * y + np.cos(5 * i)
+    metric = WEIGHTED["average_precision_score"]
+    error = weighted_error(
+        lambda weights: metric(y, s1, weights) - metric(y, s0, weights),
+        Plan(60, y.astype(int), 5, resamples=20_000),
+    )
+    assert error == pytest.approx(0.0879, rel=0.03)
+    assert metric(y, s1, (1.0 + i % 3)[None, :])[0] == pytest.approx(0.8061203931, abs=1e-9)

@@ -13,14 +13,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
-
-import psutil
 
 from everbake.wire import (
     OUTPUT,
@@ -268,7 +265,7 @@ class HostProcess:
         control, inbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         theirs, ours = os.pipe()
         complaints = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
-        mark = uuid.uuid4().hex
+        mark = os.urandom(16).hex()
         environment = {**allowed_environment(os.environ), **_FIXED, **self._environment}
         environment[_MARK] = mark
         try:
@@ -299,6 +296,9 @@ class HostProcess:
 
 def _kill_marked(mark: str) -> None:
     """Kill what a host left behind that was itself killed, and so could not clean up."""
+    # Imported here: hosts are rarely killed, and every command pays for what a module imports.
+    import psutil
+
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.environ().get(_MARK) == mark:

@@ -54,6 +54,37 @@ def render(contract: Contract, follows: int) -> str:
     return "".join(parts)
 
 
+def rewrite(text: str, contract: Contract, follows: int) -> str:
+    """Like :func:`render`, but what a person wrote into `text`, such as comments, stays."""
+    import tomlkit  # only needed when a batch was accepted
+
+    document = tomlkit.parse(text)
+    if "columns" not in document:
+        return render(contract, follows)
+    document["follows"] = follows
+    columns: Any = document["columns"]
+    for name in [name for name in columns if contract.rule(name) is None]:
+        del columns[name]
+    added = [rule for rule in contract.columns if rule.name not in columns]
+    for rule in contract.columns:
+        if rule.name in columns:
+            _update(columns[rule.name], _values(rule), _hard(contract, rule))
+    parts = [tomlkit.dumps(document).rstrip("\n") + "\n"]
+    parts += ["\n" + "\n".join(_rendered(contract, rule)) + "\n" for rule in added]
+    return "".join(parts)
+
+
+def _update(table: Any, values: dict[str, object], hard: dict[str, str]) -> None:  # noqa: ANN401 - tomlkit's
+    """Bring one column's entries up to date, and touch no other line."""
+    for field in [field for field in table if field not in values]:
+        del table[field]
+    for field, value in values.items():
+        if field not in table or table[field] != value:
+            table[field] = value
+        if field in hard:
+            table[field].comment(hard[field])
+
+
 def read(text: str, where: str = "the contract") -> Written:
     """What a contract file says.
 
@@ -115,44 +146,52 @@ def pinned_edits(
 def _rendered(contract: Contract, rule: ColumnRule) -> Iterator[str]:
     key = rule.name if _BARE.fullmatch(rule.name) else _quoted(rule.name)
     yield f"[columns.{key}]"
-    if rule.type is not None:
-        yield f"type = {_quoted(rule.type)}"
-    yield f"nullable = {_bool(rule.nullable)}"
+    hard = _hard(contract, rule)
+    for field, value in _values(rule).items():
+        comment = f"  # {hard[field]}" if field in hard else ""
+        yield f"{field} = {_toml(value)}{comment}"
+
+
+def _values(rule: ColumnRule) -> dict[str, object]:
+    """What the file states about a column, in its order."""
+    values: dict[str, object] = {} if rule.type is None else {"type": rule.type}
+    values["nullable"] = rule.nullable
     if rule.optional or "optional" in rule.pinned:
-        yield f"optional = {_bool(rule.optional)}"
-    yield from _limits(contract, rule)
-    if rule.categories is not None:
-        yield f"categories = [{', '.join(map(_quoted, rule.categories))}]"
-    if rule.pinned:
-        yield f"pinned = [{', '.join(map(_quoted, rule.pinned))}]"
-
-
-def _limits(contract: Contract, rule: ColumnRule) -> Iterator[str]:
-    """The range of a column, and, as a comment, the hard range that comes of it."""
-    for field, value, no_limit in (("min", rule.min, "-inf"), ("max", rule.max, "inf")):
+        values["optional"] = rule.optional
+    for field, value, no_limit in (("min", rule.min, -math.inf), ("max", rule.max, math.inf)):
         if value is not None:
-            yield f"{field} = {_number(value, rule.type)}"
+            whole = rule.type == "int64" and value.is_integer()
+            values[field] = int(value) if whole else float(value)
         elif field in rule.pinned:
-            yield f"{field} = {no_limit}"
-    low, high = hard_range(contract, rule)
-    if low is not None or high is not None:
-        left = "any" if low is None else f"{low:.6g}"
-        right = "any" if high is None else f"{high:.6g}"
-        yield f"# hard range: {left} to {right}"
+            values[field] = no_limit
+    if rule.categories is not None:
+        values["categories"] = list(rule.categories)
+    if rule.pinned:
+        values["pinned"] = list(rule.pinned)
+    return values
+
+
+def _hard(contract: Contract, rule: ColumnRule) -> dict[str, str]:
+    """Comments on the limits that follow: where the hard range ends."""
+    ends = zip(("min", "max"), hard_range(contract, rule), strict=True)
+    return {
+        field: f"hard limit {end:.6g}"
+        for field, end in ends
+        if end is not None and field not in rule.pinned
+    }
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    return _quoted(value) if isinstance(value, str) else repr(value)
 
 
 def _quoted(text: str) -> str:
     """A TOML basic string; those of JSON are, but for the delete character."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _bool(value: object) -> str:
-    return "true" if value else "false"
-
-
-def _number(value: float, kind: ColumnType | None) -> str:
-    whole = kind == "int64" and value.is_integer()
-    return str(int(value)) if whole else repr(float(value))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ accepted rows breaks the contract. What the user pinned is hard at once and foll
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Literal
 
 from everbake.core.dataset import (
@@ -31,6 +32,7 @@ SHOWN_FINDINGS = 100
 PINNABLE = ("type", "nullable", "optional", "min", "max", "categories")
 NUMERIC = ("int64", "float64")
 _EMPTY_ROWS = 10  # a nullable column may be wholly empty in a batch of fewer rows
+_NEAR = 50  # names among which a misspelt one is looked for
 _REMAIN = frozenset({"type", "infinite", "duplicate", "name", "unparsable"})
 
 
@@ -79,7 +81,16 @@ class Contract:
 
     def rule(self, name: str) -> ColumnRule | None:
         """The rule of one column, if there is one."""
-        return next((rule for rule in self.columns if rule.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def folded(self) -> frozenset[str]:
+        """The names in lower case: a table's columns must differ in more than case."""
+        return frozenset(name.lower() for name in self.names)
+
+    @cached_property
+    def _by_name(self) -> dict[str, ColumnRule]:
+        return {rule.name: rule for rule in self.columns}
 
 
 @dataclass(frozen=True)
@@ -181,12 +192,13 @@ def check(contract: Contract, summary: Summary) -> Checked:
     counts = [FindingCount(finding.code, finding.column, 1) for finding in named]
     found = list(named)
     notices: list[Finding] = []
+    there = {name for shape in summary.shapes for name in shape.names}
     for column in summary.columns:
         rule = contract.rule(column.name) or ColumnRule(column.name, column.type)
         for offence in _offences(contract, rule, column):
             counts.append(FindingCount(offence.code, column.name, offence.count))
             found += _sightings(contract, rule, column, offence)
-        if any(column.name in shape.names for shape in summary.shapes):
+        if column.name in there:
             empty = _empty(contract, rule, column)
             found += empty
             counts += [FindingCount(f.code, f.column, 1) for f in empty]
@@ -239,7 +251,7 @@ def widen(contract: Contract, summary: Summary) -> tuple[Contract, Checked]:
         checked.notices,
     )
     grown = follow(contract, summary)
-    absent = {name for name in grown.names for s in summary.shapes if name not in s.names}
+    absent = {name for shape in summary.shapes for name in {*grown.names} - {*shape.names}}
     rules = [_widened(rule, summary.column(rule.name), absent) for rule in grown.columns]
     for column in summary.columns:
         if grown.rule(column.name) is None:
@@ -250,7 +262,8 @@ def widen(contract: Contract, summary: Summary) -> tuple[Contract, Checked]:
 
 def _remains(contract: Contract, code: str, column: str | None) -> bool:
     needed = code == "missing" and column in contract.special.names
-    return needed or code in _REMAIN
+    clash = code == "extra" and column is not None and column.lower() in contract.folded
+    return needed or clash or code in _REMAIN
 
 
 def _name_findings(contract: Contract, shapes: tuple[Shape, ...]) -> Iterator[Finding]:
@@ -258,16 +271,25 @@ def _name_findings(contract: Contract, shapes: tuple[Shape, ...]) -> Iterator[Fi
     if not contract.rows and shapes:
         wanted = tuple(dict.fromkeys((*shapes[0].names, *wanted, *contract.special.names)))
     for shape in shapes:
-        for name in wanted:
+        there, agreed = set(shape.names), set(wanted)
+        extra = [name for name in shape.names if name not in agreed]
+        missing = [name for name in wanted if name not in there]
+        for name in missing:
             rule = contract.rule(name)
-            if name not in shape.names and not (rule and rule.optional):
-                yield _missing(contract, name, shape)
-        for name in shape.names:
-            if name not in wanted:
-                near = get_close_matches(name, wanted, n=1, cutoff=0.8)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                detail = f"column {name!r} is not in the contract{hint}"
-                yield Finding(None, name, "extra", detail, shape.source)
+            if not (rule and rule.optional):
+                role = ", which the recipe's Table names," if name in contract.special.names else ""
+                detail = f"column {name!r}{role} is missing{_near(name, extra, 'there is')}"
+                yield Finding(None, name, "missing", detail, shape.source)
+        for name in extra:
+            hint = _near(name, missing, "did you mean")
+            detail = f"column {name!r} is not in the contract{hint}"
+            yield Finding(None, name, "extra", detail, shape.source)
+
+
+def _near(name: str, choices: list[str], words: str) -> str:
+    """A hint at the name that is nearly the same, if the choice is small enough to look."""
+    near = get_close_matches(name, choices[:_NEAR], n=1, cutoff=0.8)
+    return f"; {words} {near[0]!r}?" if near else ""
 
 
 def _time_findings(contract: Contract, summary: Summary) -> Iterator[Finding]:
@@ -276,14 +298,6 @@ def _time_findings(contract: Contract, summary: Summary) -> Iterator[Finding]:
     if column is not None and column.type in ("string", "bool"):
         detail = f"the time column holds {column.type}s; it must hold ISO dates or numbers"
         yield Finding(None, time, "type", detail)
-
-
-def _missing(contract: Contract, name: str, shape: Shape) -> Finding:
-    near = get_close_matches(name, shape.names, n=1, cutoff=0.8)
-    hint = f"; there is {near[0]!r}" if near else ""
-    role = ", which the recipe's Table names," if name in contract.special.names else ""
-    detail = f"column {name!r}{role} is missing{hint}"
-    return Finding(None, name, "missing", detail, shape.source)
 
 
 def _offences(contract: Contract, rule: ColumnRule, column: ColumnSummary) -> Iterable[Offence]:

@@ -4,6 +4,7 @@ Knows no file format: the numbers here are made by whoever reads the rows.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 ColumnType = Literal["int64", "float64", "bool", "string", "timestamp"]
@@ -153,7 +154,11 @@ class Summary:
 
     def column(self, name: str) -> ColumnSummary | None:
         """The summary of one column, None if no file has it."""
-        return next((column for column in self.columns if column.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, ColumnSummary]:
+        return {column.name: column for column in self.columns}
 
 
 def lowest(one: float | None, other: float | None) -> float | None:

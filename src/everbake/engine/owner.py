@@ -23,6 +23,9 @@ from everbake.ports import Batch, Ports
 from everbake.stages.ingest import adopt, ingest
 
 
+_LOOK_BACK = 100  # runs among which the one over a data version is looked for
+
+
 @dataclass(frozen=True)
 class Received:
     """What became of a batch.
@@ -220,6 +223,30 @@ class Owner:
                 self.ports.training.forget(concluded.run)
                 done.append(concluded)
                 self.await_release(model)
+
+    def start_settling(self, model: str) -> str | None:
+        """Let whatever is due run in the background; the id of the run that comes next."""
+        state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
+        orders = due(state, self.ports.clock.now())
+        if orders:
+            threading.Thread(target=self.settle, args=(model,), name=f"runs-{model}").start()
+        return orders[0].run if orders else None
+
+    def run_covering(self, model: str, data_version: int) -> str | None:
+        """The first run that ended over this data version or a later one, if one has."""
+        rows = self.ports.ledger.rows("runs", {"model": model}, newest=_LOOK_BACK)
+        over = [row for row in rows if int(row["data_version"] or 0) >= data_version]
+        ended = [row for row in over if row["state"] != "running"]
+        if not ended:
+            return None
+        return str(min(ended, key=lambda row: int(row["n"] or 0))["run"])
+
+    def cancel(self, run: str) -> None:
+        """Kill the job of a run and wait until the run has ended as failed."""
+        model = str(self.ports.ledger.rows("runs", {"run": run})[0]["model"])
+        self.ports.training.cancel(run)
+        with self._of(model).running:
+            return
 
     def await_release(self, model: str) -> None:
         """Return when whoever answers requests answers from the model's deployment."""

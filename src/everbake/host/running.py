@@ -116,7 +116,7 @@ class Running:
     def _keep(self, chunk: bytes) -> None:
         room = OUTPUT_LIMIT - self._written
         self._written += len(chunk)
-        if self.log < 0 or room <= 0:
+        if self.log < 0 or room < 0:
             return
         kept = chunk if len(chunk) <= room else chunk[:room] + _CUT
         try:

@@ -131,6 +131,8 @@ class PredictionApp:
             self._good_hosts.add(host)
 
     def _ready(self) -> bytes:
+        if not self._router.read:
+            raise ProblemError("EB526", "the ledger could not be read yet")
         waiting = self._router.waiting
         if waiting:
             names = "; ".join(f"{n}: {why}" if why else n for n, why in sorted(waiting.items()))
@@ -166,8 +168,8 @@ class PredictionApp:
         return _encode(Answer(name, live.version, predictions, ids))
 
     def _absent(self, name: str) -> ProblemError:
-        if name in self._router.waiting:
-            why = self._router.waiting[name] or "it is being loaded"
+        if not self._router.read or name in self._router.waiting:
+            why = self._router.waiting.get(name) or "it is being loaded"
             return ProblemError(
                 "EB521", f'model "{name}" cannot answer: {why}', headers=((b"retry-after", b"1"),)
             )
@@ -263,14 +265,15 @@ def _is_finite(value: object) -> bool:
         return math.isfinite(value)
     if isinstance(value, list):
         return all(map(_is_finite, value))
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
     return value is not None
 
 
-def _unlogged(trouble: OSError) -> ProblemError:
-    why = trouble.strerror or str(trouble)
+def _unlogged(trouble: Exception) -> ProblemError:
     return ProblemError(
         "EB520",
-        f"the prediction log cannot be written: {why}",
+        f"the prediction log cannot be written: {trouble}",
         mend="everbake doctor",
         headers=((b"retry-after", b"1"),),
     )

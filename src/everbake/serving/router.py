@@ -60,11 +60,13 @@ class Router:
     """Looked at by every request, changed only by whole assignments.
 
     Attributes:
+        read: whether the ledger has been read at all.
         live: what answers, by model.
         known: all models of the project.
         waiting: deployed models that nothing answers for yet, with the reason if there is one.
     """
 
+    read: bool = False
     live: Mapping[str, Live] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     waiting: Mapping[str, str] = field(default_factory=dict)

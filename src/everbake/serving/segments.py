@@ -7,6 +7,7 @@ power loss, `sync="tick"` also waits for the disk.
 
 import asyncio
 import contextlib
+import itertools
 import os
 import secrets
 import time
@@ -77,7 +78,7 @@ class _Segment:
 class _Tick:
     """What one tick answers for one model."""
 
-    written: "asyncio.Future[OSError | None]"
+    written: "asyncio.Future[Exception | None]"
     frames: list[bytes] = field(default_factory=list)
 
 
@@ -101,11 +102,12 @@ class PredictionLog:
     def __init__(self, place: LogPlace, head: Callable[[], tuple[int, str]]) -> None:
         self._place = place
         self._head = head
+        self._count = itertools.count()
         self._segments: dict[str, _Segment] = {}
         self._ticks: dict[str, _Tick] = {}
         self._syncing: set[asyncio.Task[None]] = set()
 
-    def append(self, model: str, answered: Answered) -> "asyncio.Future[OSError | None]":
+    def append(self, model: str, answered: Answered) -> "asyncio.Future[Exception | None]":
         """Log an answer; the future tells when it is written, or why it could not be."""
         tick = self._ticks.get(model)
         if tick is None:
@@ -141,7 +143,7 @@ class PredictionLog:
             if segment is None or segment.size >= self._place.full:
                 segment = self._begin(model)
             segment.write(b"".join(tick.frames))
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
             # A segment that may end in the middle of a frame takes no further ones.
             self._leave(model)
             tick.written.set_result(error)
@@ -150,7 +152,9 @@ class PredictionLog:
 
     def _begin(self, model: str) -> _Segment:
         self._leave(model)
-        name = f"{self._place.worker}-{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
+        # The count keeps segments of one millisecond in order.
+        unique = f"{next(self._count):04x}{secrets.token_hex(4)}"
+        name = f"{self._place.worker}-{time.time_ns() // 1_000_000:013d}-{unique}"
         header = SegmentHeader(model, self._place.worker, self._head())
         path = self._place.directory / model / (name + SUFFIX)
         segment = self._segments[model] = _Segment(path, framed(_encode(header)))

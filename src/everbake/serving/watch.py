@@ -79,6 +79,7 @@ class Watcher:
         self._targets: dict[str, Target] = {}
         self._errors: dict[str, str] = {}
         self._kept: dict[tuple[str, str], Loaded] = {}
+        self._loading: dict[tuple[str, str], asyncio.Task[Loaded]] = {}
         self._moving: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._others: set[asyncio.Task[None]] = set()
@@ -94,7 +95,7 @@ class Watcher:
 
     async def stop(self) -> None:
         """Let go of everything."""
-        tasks = [*self._others, *self._moving.values()]
+        tasks = [*self._others, *self._moving.values(), *self._loading.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -132,6 +133,7 @@ class Watcher:
         targets = {str(row["model"]): Target.of(row) for row in self._reader.rows("deployments")}
         self._router.known = frozenset(str(row["model"]) for row in self._reader.rows("models"))
         self._seen = number
+        self._router.read = True
         before, self._targets = self._targets, targets
         for model, target in targets.items():
             if before.get(model) != target:
@@ -150,16 +152,17 @@ class Watcher:
             while not self._arrived(model):
                 self._news[model].clear()
                 target = self._targets[model]
-                if await self._try(target):
+                await self._try(target)
+                if self._targets[model] != target:
                     pause = _FIRST_PAUSE
-                elif self._targets[model] == target:
+                elif not self._arrived(model):
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._news[model].wait(), pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
             del self._moving[model]
             self._acknowledge()
-        self._spawn(self._tidy(self._targets[model]))
+        self._spawn(self._tidy(model))
 
     def _arrived(self, model: str) -> bool:
         live = self._router.live.get(model)
@@ -167,37 +170,57 @@ class Watcher:
             return False
         return live.generation == self._targets[model].generation
 
-    async def _try(self, target: Target) -> bool:
+    async def _try(self, target: Target) -> None:
         try:
             loaded = await self._load(target.model, target.bundle)
         except Exception as error:  # noqa: BLE001 - whatever it is, the old version answers on
             self._errors[target.model] = f"version {target.version}: {error}"
             self._acknowledge()
-            return False
+            return
         if self._targets[target.model] == target:
             live = Live(target.version, target.generation, loaded)
             self._router.live = {**self._router.live, target.model: live}
             self._errors.pop(target.model, None)
-        return True
 
     async def _load(self, model: str, bundle: str) -> Loaded:
         kept = self._kept.get((model, bundle))
         if kept is not None and kept.answers.alive:
             return kept
-        loaded = await self._loader.load(bundle)
-        self._kept[model, bundle] = loaded
-        return loaded
+        loading = self._loading.get((model, bundle))
+        if loading is None:  # else a rollback meets the warming of what it goes back to
+            loading = asyncio.get_running_loop().create_task(self._fetch(model, bundle))
+            self._loading[model, bundle] = loading
+        return await asyncio.shield(loading)
 
-    async def _tidy(self, target: Target) -> None:
+    async def _fetch(self, model: str, bundle: str) -> Loaded:
+        try:
+            loaded = await self._loader.load(bundle)
+            self._kept[model, bundle] = loaded
+            return loaded
+        finally:
+            del self._loading[model, bundle]
+
+    async def _tidy(self, model: str) -> None:
         """Keep the previous champion warm, let go of all that came before it."""
-        wanted = {target.bundle, target.previous_bundle}
-        for key in [k for k in self._kept if k[0] == target.model and k[1] not in wanted]:
-            await self._kept.pop(key).answers.close()
-        if target.previous_bundle is not None and target.model not in self._moving:
-            try:
-                await self._load(target.model, target.previous_bundle)
-            except Exception as error:  # noqa: BLE001 - tried again once it is to serve
-                _log.warning("%s: the previous champion is not warm: %s", target.model, error)
+        await self._release(model)
+        previous = self._targets[model].previous_bundle
+        if previous is None or model in self._moving:
+            return
+        try:
+            await self._load(model, previous)
+        except Exception as error:  # noqa: BLE001 - tried again once it is to serve
+            _log.warning("%s: the previous champion is not warm: %s", model, error)
+        await self._release(model)
+
+    async def _release(self, model: str) -> None:
+        for key in [key for key in self._kept if key[0] == model]:
+            # Asked anew each time: while one closes, another may be wanted again.
+            if key in self._kept and not self._wanted(*key):
+                await self._kept.pop(key).answers.close()
+
+    def _wanted(self, model: str, bundle: str) -> bool:
+        target, live = self._targets[model], self._router.live[model]
+        return bundle in (target.bundle, target.previous_bundle, live.loaded.bundle)
 
     def _acknowledge(self) -> None:
         """Say what answers now, if that has changed; tried again at the next look."""

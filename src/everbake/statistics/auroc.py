@@ -16,6 +16,8 @@ from everbake.statistics.quantiles import student
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+_SEPARATED = 20  # rows of each class, from which a perfect separation is believed
+
 
 @dataclass(frozen=True)
 class Areas:
@@ -41,12 +43,18 @@ def delong(positive: Flags, champion: Floats, candidate: Floats) -> Areas:
 def auroc_interval(
     positive: Flags, champion: Floats, candidate: Floats, level: float = 0.05
 ) -> Interval:
-    """DeLong's interval of the difference of two areas under the curve."""
+    """DeLong's interval of the difference of two areas under the curve.
+
+    Where the areas differ and nothing varies (one of them separates the classes), small classes
+    leave the whole range of a difference open.
+    """
     areas = delong(positive, champion, candidate)
     smaller = min(int(np.sum(positive)), int(np.sum(~positive)))
     error = sqrt(areas.variance)
     half = student(1 - level / 2, smaller - 1) * error
     difference = areas.candidate - areas.champion
+    if error == 0 and difference != 0 and smaller < _SEPARATED:
+        return Interval(difference, -1.0, 1.0, "delong", 1.0, gain_barred=True)
     sd = error * sqrt(len(positive))
     return Interval(difference, difference - half, difference + half, "delong", sd)
 

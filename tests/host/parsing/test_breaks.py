@@ -24,6 +24,7 @@ def told(parsed: Parsed) -> list[tuple[str, int | None, str | None]]:
         ("x,y,s\n1,2,a\n", [("missing", None, "t")]),
         ("x,y,s,t,z\n1,2,a,2011-01-01,5\n", [("extra", None, "z")]),
         ("x,y,s,t,x\n1,2,a,2011-01-01,5\n", [("duplicate", None, "x")]),
+        ("x,y,s,t,X\n1,2,a,2011-01-01,5\n", [("duplicate", None, "X")]),
         ("x,y,s,t,__row\n1,2,a,2011-01-01,5\n", [("name", None, "__row")]),
         ("x,y,s,t,\n1,2,a,2011-01-01,5\n", [("name", None, "")]),
         ("x,y,s,t\n1,2,a,2011-01-01\n2,abc,b,2011-01-01\n", [("type", 2, "y")]),

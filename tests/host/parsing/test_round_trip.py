@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from everbake.core.contract import ColumnRule, Contract, ParseOrder
 from everbake.core.dataset import Special
+from everbake.errors import DataError
 from everbake.host.parsing import parse
 
 SPECIAL = Special("y")
@@ -78,6 +79,16 @@ def parsed_of(folder: Path, name: str, contract: Contract | None = CONTRACT):
     return parse(order), stage
 
 
+def outcome(folder: Path, name: str) -> str:
+    """What came of a first batch of one file; the code if it was refused."""
+    try:
+        parsed, _ = parsed_of(folder, name, None)
+    except DataError as error:
+        return error.code
+    assert bool(parsed.findings) == (parsed.contract is None)
+    return "told" if parsed.findings else "read"
+
+
 @settings(deadline=None)
 @given(
     st.lists(ROW, min_size=1, max_size=12),
@@ -129,3 +140,21 @@ def test_the_accepted_range_is_that_of_the_values(numbers):
         rule = parsed.contract.rule("y")
         assert (rule.min, rule.max) == (min(numbers), max(numbers))
         assert math.isfinite(rule.min)
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=1, max_size=300), st.sampled_from(["a", "a.csv", "a.jsonl", "a.parquet"]))
+def test_any_bytes_are_read_told_or_refused(content, name):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / name).write_bytes(content)
+        assert outcome(folder, name) in {"read", "told"} | {"EB105", "EB106", "EB108"}
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab\",;\t\n\r '|y\ufeff"), min_size=1, max_size=40))
+def test_any_header_is_read_told_or_refused(text):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "a.csv").write_text(text, newline="")
+        assert outcome(folder, "a.csv") in {"read", "told"} | {"EB105", "EB106"}

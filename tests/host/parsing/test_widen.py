@@ -46,6 +46,7 @@ def test_an_empty_column_is_taken(bench, contract):
         ("x,y,s\n1,inf,a\n", "infinite", "y"),
         ("x,y,s,s\n1,1,a,a\n", "duplicate", "s"),
         ("x,y,s\n1,1\n", "unparsable", None),
+        ("X,y,s\n1,1,a\n", "extra", "X"),
         ("x,s\n1,a\n", "missing", "y"),
     ],
 )
@@ -60,3 +61,11 @@ def test_an_added_column_leaves_the_hashes_of_earlier_rows(bench, contract):
     wider = bench.csv("x,y,s,z\n1,1,a,5\n", contract=contract, mode="widen")
     assert wider.digest != before
     assert bench.csv("x,y,s\n1,1,a\n", contract=wider.contract).digest == before
+
+
+def test_a_first_batch_with_an_empty_column_can_be_accepted(bench):
+    parsed = bench.csv("x,y\n,1\n,2\n", mode="widen")
+    rule = parsed.contract.rule("x")
+    assert (rule.type, rule.nullable, rule.optional) == ("float64", True, True)
+    assert bench.csv("x,y\n1.5,1\n", contract=parsed.contract).findings == ()
+    assert bench.csv("y\n1\n", contract=parsed.contract).findings == ()

@@ -17,16 +17,18 @@ from typing_extensions import override
 
 from everbake.adapters.sql import rows
 from everbake.adapters.sql.anchor import HEAD, Anchors
+from everbake.adapters.sql.meaning import disk_full, told
 from everbake.adapters.sql.migrate import Migration, migrations, pending, schema_folder
 from everbake.adapters.sql.reader import SqlReader
 from everbake.adapters.sql.rows import Record
 from everbake.core.facts import Entry, Fact, chained
 from everbake.core.project import KEYS, Cell
-from everbake.errors import ConflictError, HealthError, Retry
+from everbake.errors import ConflictError, EverbakeError, HealthError, Retry
 from everbake.ports import Anchor, Clock
 
 _LOCK = "SELECT pg_try_advisory_lock(1163284290, hashtext(current_schema()))"  # "EVEB"
 _CLAIM = "UPDATE head SET epoch = epoch + 1 RETURNING epoch"
+_EPOCH = "SELECT epoch FROM head"
 _HELD = "SELECT n, hash, epoch FROM head FOR UPDATE"
 _MOVE = "UPDATE head SET n = ?, hash = ?"
 _THERE = "SELECT to_regclass('schema_version') IS NOT NULL"
@@ -34,6 +36,7 @@ _COLUMNS = (
     "SELECT column_name::text FROM information_schema.columns "
     "WHERE table_name = ? AND table_schema = current_schema()"
 )
+_FORBIDDEN = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 _TRIES = 5  # to catch a ledger that is written to together with its anchors
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -155,14 +158,15 @@ class PostgresLedger(PostgresReader):
         self._clock = clock
         self._writing = threading.Lock()
         self._anchors = Anchors(folder / "anchor", anchors or folder / "anchors")
+        self._folder = folder
         self._epoch: int | None = None
-        with _told():
+        with _told(), told(folder):
             self._writer = self._own()
-        self._anchored = self.head()
+            self._anchored = self.head()
 
     def record(self, entry_id: str, fact: Fact) -> Entry:
         """Append a fact with its projections, durably, or return the first one of this id."""
-        with self._writing, _told():
+        with self._writing, _told(), told(self._folder):
             if self._writer.closed:
                 self._writer = self._own()
             self._catch_up()
@@ -186,12 +190,19 @@ class PostgresLedger(PostgresReader):
         connection = _connect(self._url)
         with _closed_on_failure(connection):
             if connection.execute(_LOCK.encode()).fetchone() != (True,):
-                raise _owned(_place(connection))
+                raise self._not_ours(connection)
             with connection.transaction():
                 self._migrate(connection, migrations(self._schema))
                 self._claim(connection)
-            self._anchors.check(self)
+            self._hold_against_anchor()
         return connection
+
+    def _hold_against_anchor(self) -> None:
+        try:
+            self._anchors.check(self)
+        except BaseException:
+            super().close()  # nobody gets this ledger, so nobody would close it
+            raise
 
     def _migrate(self, connection: Connection, steps: list[Migration]) -> None:
         current = _schema_number(connection)
@@ -201,6 +212,12 @@ class PostgresLedger(PostgresReader):
             _do(connection, rows.INSERT_SCHEMA, (step.number, step.name, self._clock.now()))
         if due and current:
             _rebuild(connection)
+
+    def _not_ours(self, connection: Connection) -> EverbakeError:
+        """Somebody holds the lock: another owner, or what is left of our lost connection."""
+        if self._epoch is not None and _run(connection, _EPOCH) == [(self._epoch,)]:
+            return _unreachable("the connection was lost, and the server has not noticed yet")
+        return _owned(_place(connection))
 
     def _claim(self, connection: Connection) -> None:
         """Take a new epoch; after a lost connection only if nobody took one meanwhile."""
@@ -288,23 +305,29 @@ def _closed_on_failure(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn what PostgreSQL or the file system says into our errors."""
+    """Turn what PostgreSQL says into our errors."""
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
-        raise Retry(
-            "EB408",
-            "the ledger cannot be reached",
-            why=str(error).strip(),
-            mend="everbake doctor",
-        ) from error
     except psycopg.Error as error:
-        raise HealthError(
-            "EB404",
-            "the ledger cannot be read or written",
-            why=str(error).strip(),
-            mend="restore the database from a backup, then: everbake audit verify",
-        ) from error
+        raise _meaning(error) from error
+
+
+def _meaning(error: psycopg.Error) -> EverbakeError:
+    why = str(error).strip()
+    if isinstance(error, psycopg.errors.DiskFull):
+        return disk_full("the database's disk")
+    if isinstance(error, _FORBIDDEN):
+        mend = "grant the user of the URL all rights on its schema"
+        return HealthError("EB405", "the ledger cannot be written", why=why, mend=mend)
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return _unreachable(why)
+    mend = "restore the database from a backup, then: everbake audit verify"
+    return HealthError("EB404", "the ledger cannot be read or written", why=why, mend=mend)
+
+
+def _unreachable(why: str) -> Retry:
+    mend = "start the database; everbake goes on by itself"
+    return Retry("EB408", "the ledger cannot be reached", why=why, mend=mend)
 
 
 def _owned(where: str) -> ConflictError:

@@ -17,10 +17,10 @@ from typing_extensions import override
 
 from everbake.adapters.sql import rows
 from everbake.adapters.sql.anchor import HEAD, Anchors
+from everbake.adapters.sql.meaning import told
 from everbake.adapters.sql.migrate import Migration, migrations, pending, schema_folder
 from everbake.adapters.sql.reader import SqlReader
 from everbake.adapters.sql.rows import Record
-from everbake.adapters.sql.sqlite_errors import told
 from everbake.core.facts import Entry, Fact, chained
 from everbake.core.project import KEYS, Cell
 from everbake.errors import Retry
@@ -156,9 +156,9 @@ class SqliteLedger(SqliteReader):
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _connect(path.absolute().as_uri())
-            with _closed_on_failure(self._writer):
+            with _closed_on_failure(self):
                 self._prepare(migrations(self._schema))
-        self._anchored = self.head()
+                self._anchored = self.head()
 
     def record(self, entry_id: str, fact: Fact) -> Entry:
         """Append a fact with its projections, durably, or return the first one of this id."""
@@ -235,11 +235,11 @@ def _connect(address: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+def _closed_on_failure(opened: sqlite3.Connection | SqliteReader) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.close()
+        opened.close()
         raise
 
 

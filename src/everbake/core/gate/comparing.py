@@ -1,7 +1,9 @@
 """From two sets of answers to an interval: picks the method that the metric allows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isclose, sqrt
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -17,14 +19,15 @@ from everbake.core.gate.findings import (
     rounding,
 )
 from everbake.core.gate.rules import Rules
-from everbake.core.gate.scoring import Scorer, is_numeric
+from everbake.core.gate.scoring import Indices, Scorer, is_numeric
 from everbake.core.metrics import Metric, known_metric, positives
 from everbake.statistics.auroc import auroc_interval
-from everbake.statistics.bootstrap import Plan, bootstrap_interval
+from everbake.statistics.bootstrap import Plan, bootstrap_interval, weighted_interval
 from everbake.statistics.interval import Interval
 from everbake.statistics.mean import FEW_DIFFERENCES, mean_interval
 from everbake.statistics.proportions import share_interval
 from everbake.statistics.smooth import explained_differences, root_differences
+from everbake.statistics.weighted import WEIGHTED
 
 LEVEL = 0.05
 NEW, IN_USE = "the new model", "the model in use"
@@ -188,9 +191,8 @@ def _interval(duel: Duel, k: int, rules: Rules) -> Interval:
         flags = np.asarray(positives(duel.held.y), dtype=bool)
         scores = duel.before.astype(np.float64), duel.held.candidate.astype(np.float64)
         interval = auroc_interval(flags, *scores, LEVEL)
-        varies = interval.sd > 0 or interval.difference == 0
         # a user's own function of that name may be something else
-        if varies and isclose(interval.difference, observed(duel, rules), abs_tol=_AGREE):
+        if isclose(interval.difference, observed(duel, rules), abs_tol=_AGREE):
             return interval
     return _resampled(duel, rules)
 
@@ -210,15 +212,36 @@ def _row_interval(duel: Duel, losses: Losses, k: int) -> Interval:
 
 
 def _resampled(duel: Duel, rules: Rules) -> Interval:
-    held, scorer = duel.held, duel.scorer
-    sign = 1.0 if rules.better == "higher" else -1.0
-
-    def difference(index: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> float:
-        return sign * (scorer.on(index, held.candidate) - scorer.on(index, duel.before))
-
+    held, scorer, seen = duel.held, duel.scorer, observed(duel, rules)
     labels, codes = np.unique(held.y, return_inverse=True)
     plan = Plan(held.n, codes.reshape(-1) if len(labels) == BINARY else None, held.seed)
-    return bootstrap_interval(difference, observed(duel, rules), plan, LEVEL)
+    fast = _weighted(duel, seen)
+    if fast is not None:
+        return weighted_interval(fast, seen, plan, LEVEL)
+    sign = 1.0 if rules.better == "higher" else -1.0
+
+    def difference(index: Indices) -> float:
+        return sign * (scorer.on(index, held.candidate) - scorer.on(index, duel.before))
+
+    with catch_warnings():
+        simplefilter("ignore")  # a resample without a class is no news to anybody
+        return bootstrap_interval(difference, seen, plan, LEVEL)
+
+
+def _weighted(duel: Duel, seen: float) -> Callable[[Floats], Floats] | None:
+    """The difference under row counts, where the metric is what its name promises."""
+    held, metric = duel.held, WEIGHTED.get(duel.metric.name)
+    numeric = is_numeric(held.y) and is_numeric(duel.before) and is_numeric(held.candidate)
+    if metric is None or not numeric or duel.before.ndim + held.candidate.ndim > BINARY:
+        return None
+    flags = np.asarray(positives(held.y), dtype=bool)
+    before, after = (a.astype(np.float64) for a in (duel.before, held.candidate))
+
+    def difference(weights: Floats) -> Floats:
+        return metric(flags, after, weights) - metric(flags, before, weights)
+
+    plain = float(difference(np.ones((1, held.n)))[0])
+    return difference if isclose(plain, seen, abs_tol=_AGREE) else None
 
 
 def _conclusive(duel: Duel, k: int) -> bool:

@@ -227,16 +227,20 @@ def _digest_of_bytes(sources: tuple[Source, ...]) -> str:
 
 def _check_names(reader: Rows) -> bool:
     """Complain about names that no column may have; whether the file has any complaint now."""
-    complaints, seen = reader.complaints, set[str]()
+    complaints, seen, folded = reader.complaints, set[str](), set[str]()  # Delta folds case
     for position, name in enumerate(reader.names, start=1):
         if not name.strip():
             complaints.column(name, "name", f"column {position} has no name")
         elif name in seen:
             complaints.column(name, "duplicate", f"there are two columns {name!r}")
+        elif name.lower() in folded:
+            detail = f"another column differs from {name!r} in upper and lower case only"
+            complaints.column(name, "duplicate", detail)
         elif name.startswith("__"):
             detail = f"column {name!r}: names that begin with __ are kept for everbake"
             complaints.column(name, "name", detail)
         seen.add(name)
+        folded.add(name.lower())
     return bool(complaints.findings)
 
 

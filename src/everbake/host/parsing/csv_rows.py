@@ -37,6 +37,9 @@ class CsvRows:
         start = 0
         try:
             with readable(self.source.name), self._reader() as reader:
+                if tuple(reader.schema.names) != self.source.header:
+                    self.complaints.row(None, "the header is no line of fields")
+                    return
                 for batch in reader:
                     yield self._raw(batch, start)
                     start += batch.num_rows

@@ -82,7 +82,8 @@ class JsonRows:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 if len(self._skipped) < _MANY:
                     self._skipped.append(number)
-                self.complaints.row(number, f"is no JSON object on one line: {error}")
+                hint = "; the file is one JSON array" if line.lstrip()[:1] == b"[" else ""
+                self.complaints.row(number, f"is no JSON object on one line{hint}: {error}")
         return objects
 
     def _raw(self, objects: list[dict[str, Any]], start: int) -> RawBatch:

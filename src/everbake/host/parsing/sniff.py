@@ -6,6 +6,7 @@ import errno
 import gzip
 import io
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def readable(name: str) -> Iterator[None]:
             why="it was removed or renamed before it was read to its end",
             mend="ingest it again once it is back",
         ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DataError(
@@ -130,8 +131,8 @@ def opened(path: str, zipped: bool) -> Iterator[IO[bytes]]:  # noqa: FBT001 - a 
 
 def _stamp(path: str) -> tuple[int, ...]:
     found = Path(path).stat()
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if not stat.S_ISREG(found.st_mode):  # it is read more than once
+        raise OSError(errno.EINVAL, "it is no regular file")
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
@@ -148,12 +149,16 @@ def _format(name: str, path: str, start: bytes) -> Format:
 
 def _text(source: Source, start: bytes) -> Source:
     encoding = _encoding(source, start)
+    if b"\0" in start and encoding != "utf-16":
+        raise _no_text(source.name)
     if source.format == "jsonl":
         return Source(**{**vars(source), "encoding": encoding})
     sample = start.decode(encoding, errors="replace").removeprefix("\ufeff")
-    delimiter = _delimiter(sample, source.name)
-    lines = csv.reader(io.StringIO(sample), delimiter=delimiter)
-    header = next((tuple(line) for line in lines if line), ())
+    try:
+        delimiter = _delimiter(sample, source.name)
+        header = _header(sample, delimiter)
+    except csv.Error as error:
+        raise _no_text(source.name) from error
     return Source(
         **{**vars(source), "encoding": encoding, "delimiter": delimiter, "header": header}
     )
@@ -180,8 +185,20 @@ def _delimiter(sample: str, name: str) -> str:
     if name.lower().removesuffix(".gz").endswith(".tsv"):
         return "\t"
 
-    def fields(delimiter: str) -> int:
-        lines = csv.reader(io.StringIO(sample), delimiter=delimiter)
-        return len(next((line for line in lines if line), []))
+    # the first of equals, so a comma if none splits
+    return max(_DELIMITERS, key=lambda delimiter: len(_header(sample, delimiter)))
 
-    return max(_DELIMITERS, key=fields)  # the first of equals, so a comma if none splits
+
+def _header(sample: str, delimiter: str) -> tuple[str, ...]:
+    lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    return next((tuple(line) for line in lines if line), ())
+
+
+def _no_text(name: str) -> DataError:
+    return DataError(
+        "EB108",
+        "the file is no CSV, Parquet or JSON lines",
+        where=name,
+        why="its first bytes are neither text nor Parquet",
+        mend="give a text file or a Parquet file",
+    )

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to people."""
+"""What the errors of a database file and of its disk mean to people."""
 
 import errno
 import sqlite3
@@ -66,12 +66,12 @@ def _file_meaning(error: OSError, path: Path) -> EverbakeError:
     )
 
 
-def disk_full(path: Path) -> Retry:
-    """The disk is full, and the reserve is used up."""
+def disk_full(where: Path | str) -> Retry:
+    """The disk is full, and there is no reserve, or no more."""
     return Retry(
         "EB406",
         "the disk is full",
-        where=str(path),
+        where=str(where),
         why="nothing more can be recorded; what was acknowledged is safe",
         mend="free some space on that disk; everbake goes on by itself",
     )

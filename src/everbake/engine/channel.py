@@ -1,0 +1,153 @@
+"""Asking the owner, when somebody else is it: one request a connection, over a socket file."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from everbake import errors
+from everbake.engine.commands import perform
+from everbake.engine.owner import Owner
+from everbake.errors import EverbakeError
+from everbake.wire import receive_frame, send_frame
+
+
+class Ask(msgspec.Struct):
+    """A request."""
+
+    command: str
+    arguments: msgspec.Raw
+
+
+class Told(msgspec.Struct, omit_defaults=True):
+    """A reply: an outcome, or the parts of an error."""
+
+    outcome: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+
+
+class Channel:
+    """The owner's ear: answers every connection in a thread of its own."""
+
+    def __init__(self, path: Path, owner: Owner, failed: Callable[[Exception], None]) -> None:
+        """Listen at `path`; tell `failed` what nobody foresaw."""
+        self._path = path
+        self._owner = owner
+        self._failed = failed
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            with _short(path) as name:
+                self._listener.bind(name)
+        finally:
+            os.umask(before)
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, name="channel", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening; requests that are being answered go on."""
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            request = receive_frame(connection)
+            if request is None:
+                return
+            # Whoever asked may have gone meanwhile; what was asked for is done all the same.
+            with suppress(OSError):
+                send_frame(connection, msgspec.json.encode(self._told(request)))
+
+    def _told(self, request: bytes) -> Told:
+        try:
+            ask = msgspec.json.decode(request, type=Ask)
+            return Told(outcome=perform(self._owner, ask.command, bytes(ask.arguments)))
+        except EverbakeError as error:
+            return Told(error=_parts(error))
+        except Exception as error:  # noqa: BLE001 - one bad request must not end the owner
+            self._failed(error)
+            what = f"{type(error).__name__}: {error}"
+            return Told(error=_parts(EverbakeError("EB000", what, mend="everbake doctor")))
+
+
+def ask(path: Path, command: str, arguments: bytes) -> dict[str, Any] | None:
+    """The owner's outcome of a command; None if nobody listens.
+
+    Raises:
+        EverbakeError: what the owner raised.
+        ConflictError: the owner went away before it answered.
+    """
+    connection = _connected(path)
+    if connection is None:
+        return None
+    with connection:
+        send_frame(connection, msgspec.json.encode(Ask(command, msgspec.Raw(arguments))))
+        try:
+            reply = receive_frame(connection)
+        except ConnectionError:
+            reply = None
+    if reply is None:
+        raise errors.ConflictError(
+            "EB416",
+            "the owner ended before it answered",
+            mend="repeat the command: what was done is not done twice",
+        )
+    told = msgspec.json.decode(reply, type=Told)
+    if told.error is not None:
+        raise _error(told.error)
+    return told.outcome
+
+
+def _connected(path: Path) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short(path) as name:
+            connection.connect(name)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for a socket in a folder whose own name may be longer than a socket's may."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def _parts(error: EverbakeError) -> dict[str, str]:
+    return {
+        "kind": type(error).__name__,
+        "code": error.code,
+        "what": error.what,
+        "where": error.where,
+        "why": error.why,
+        "mend": error.mend,
+    }
+
+
+def _error(parts: dict[str, str]) -> EverbakeError:
+    kind: type[EverbakeError] = getattr(errors, parts["kind"])
+    return kind(
+        parts["code"], parts["what"], where=parts["where"], why=parts["why"], mend=parts["mend"]
+    )

@@ -1,0 +1,154 @@
+"""What the listing commands report, read off the projections: nothing is computed again."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from everbake.core.project import Row
+from everbake.ports import Reader
+from everbake.views.outcomes import SCHEMA, decision, quarantine_entry
+
+
+def moment(seconds: object) -> str | None:
+    """ISO 8601 in UTC, None for None."""
+    if not isinstance(seconds, int | float):
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def status(reader: Reader, model: str | None = None) -> dict[str, Any]:
+    """Every model: who serves, and whether it is fresh, good and safe."""
+    where = None if model is None else {"model": model}
+    rows = reader.rows("models", where)
+    return {"schema": SCHEMA, "models": [_model(reader, row) for row in rows]}
+
+
+def _model(reader: Reader, row: Row) -> dict[str, Any]:
+    name = str(row["model"])
+    waiting = reader.rows("quarantine", {"model": name, "state": "waiting"})
+    return {
+        "name": name,
+        "champion": row["champion"],
+        "candidate": row["candidate"],
+        "stage": _stage(row),
+        "fresh": _fresh(reader, row, len(waiting)),
+        "good": _good(reader, row),
+        "safe": _safe(reader, row),
+    }
+
+
+def _stage(row: Row) -> str:
+    if row["running"]:
+        return "training"
+    if row["paused"]:
+        return "paused"
+    return "serving" if row["champion"] is not None else "empty"
+
+
+def _fresh(reader: Reader, row: Row, waiting: int) -> dict[str, str]:
+    if not row["data_version"]:
+        return _light("unknown", "no data yet")
+    last = reader.rows("runs", {"run": row["last_run"]}) if row["last_run"] else []
+    if last and last[0]["state"] == "failed":
+        return _light("bad", f"the last run failed: {last[0]['error']}")
+    if waiting:
+        return _light("warn", f"{waiting} batches wait in quarantine")
+    behind = int(row["data_version"] or 0) - int(row["covered"] or 0)
+    if behind:
+        return _light("warn", f"{behind} data versions wait for a run")
+    return _light("ok", f"judged with all {row['data_version']} data versions")
+
+
+def _good(reader: Reader, row: Row) -> dict[str, str]:
+    """The champion's value on its own held-out rows, as it was judged."""
+    if row["champion"] is None:
+        return _light("unknown", "nothing serves yet")
+    versions = reader.rows("versions", {"model": row["model"], "version": row["champion"]})
+    judged = decision(reader, str(versions[0]["run"])) if versions else None
+    if judged is None or judged["metric"]["candidate"] is None:
+        return _light("unknown", "the champion was not scored")
+    metric = judged["metric"]
+    detail = f"{metric['name']} {metric['candidate']:.6g} on {metric['n']} held-out rows"
+    state = "ok" if judged["verdict"] == "promoted" else "warn"
+    return _light(state, detail)
+
+
+def _safe(reader: Reader, row: Row) -> dict[str, str]:
+    if row["champion"] is None:
+        return _light("unknown", "nothing serves yet")
+    if row["held"]:
+        return _light("warn", "promotion is held since a rollback")
+    deployed = reader.rows("deployments", {"model": row["model"]})
+    previous = deployed[0]["previous"] if deployed else None
+    if previous is None:
+        return _light("unknown", "there is no earlier version to go back to")
+    return _light("ok", f"version {previous} is ready to come back")
+
+
+def _light(state: str, detail: str) -> dict[str, str]:
+    return {"state": state, "detail": detail}
+
+
+def versions(reader: Reader, model: str, limit: int | None = None) -> dict[str, Any]:
+    """The versions of a model, the newest first."""
+    rows = reader.rows("versions", {"model": model}, newest=limit or 2**31)
+    listed = [
+        {
+            "version": row["version"],
+            "state": row["state"],
+            "run": row["run"],
+            "digest": row["bundle"],
+            "time": moment(row["time"]),
+            "runtime": row["runtime"],
+            "data_version": row["data_version"],
+        }
+        for row in rows
+    ]
+    return {"schema": SCHEMA, "model": model, "versions": listed}
+
+
+def runs(reader: Reader, model: str, limit: int | None = None) -> dict[str, Any]:
+    """The runs of a model, the newest first."""
+    rows = reader.rows("runs", {"model": model}, newest=limit or 2**31)
+    listed = [
+        {
+            "id": row["run"],
+            "cause": row["cause_kind"],
+            "data_version": row["data_version"],
+            "state": row["state"],
+            "step": row["step"],
+            "verdict": row["verdict"],
+            "version": row["version"],
+            "seconds": row["seconds"],
+            "started": moment(row["started"]),
+            "error": row["error"],
+        }
+        for row in rows
+    ]
+    return {"schema": SCHEMA, "model": model, "runs": listed}
+
+
+def data(reader: Reader, model: str) -> dict[str, Any]:
+    """The data versions of a model and its quarantine."""
+    listed = [
+        {
+            "version": row["version"],
+            "rows": row["rows"],
+            "digest": row["digest"],
+            "time": moment(row["time"]),
+            "sources": str(row["sources"]).split("\n"),
+            "notices": [text for text in str(row["notices"] or "").split("\n") if text],
+        }
+        for row in reader.rows("data_versions", {"model": model})
+    ]
+    waiting = [quarantine_entry(row) for row in reader.rows("quarantine", {"model": model})]
+    return {"schema": SCHEMA, "model": model, "versions": listed, "quarantine": waiting}
+
+
+def contract(reader: Reader, model: str) -> dict[str, Any]:
+    """The contract after the newest data version."""
+    rows = reader.rows("models", {"model": model})
+    text = rows[0]["contract"] if rows else None
+    held = None if text is None else msgspec.json.decode(str(text))
+    return {"schema": SCHEMA, "model": model, "contract": held}

@@ -1,0 +1,83 @@
+"""What a command that changed something reports: keys that scripts rely on."""
+
+from typing import Any
+
+import msgspec
+
+from everbake.core.project import Row
+from everbake.ports import Reader
+
+SCHEMA = 1
+
+
+def data_outcome(
+    reader: Reader,
+    model: str,
+    *,
+    data_version: int | None,
+    rows: int,
+    quarantine: str | None = None,
+    run: str | None = None,
+    duplicate: bool = False,
+) -> dict[str, Any]:
+    """What `ingest` and `retrain` report."""
+    outcome: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": model,
+        "data_version": data_version,
+        "rows": rows,
+        "quarantined": quarantine is not None,
+        "quarantine": None if quarantine is None else quarantined(reader, model, quarantine),
+        **run_outcome(reader, run),
+    }
+    if duplicate:
+        outcome["duplicate"] = True
+    return outcome
+
+
+def run_outcome(reader: Reader, run: str | None) -> dict[str, Any]:
+    """A run and its decision; both null without a run, the decision null while it is not done."""
+    rows = reader.rows("runs", {"run": run}) if run is not None else []
+    if not rows:
+        return {"run": None, "decision": None}
+    told: dict[str, Any] = {"id": run, "state": rows[0]["state"]}
+    if rows[0].get("error"):
+        told["error"] = rows[0]["error"]
+    return {"run": told, "decision": decision(reader, str(run))}
+
+
+def decision(reader: Reader, run: str) -> dict[str, Any] | None:
+    """A run's decision with the version that it is about."""
+    rows = reader.rows("decisions", {"run": run})
+    if not rows:
+        return None
+    judged: dict[str, Any] = msgspec.json.decode(str(rows[0]["decision"]))
+    return {
+        "verdict": judged["verdict"],
+        "code": judged["code"],
+        "version": rows[0]["version"],
+        "champion_before": rows[0]["champion_before"],
+        "because": judged["because"],
+        "metric": judged["metric"],
+        "checks": judged["checks"],
+        "evidence": judged.get("evidence"),
+    }
+
+
+def quarantined(reader: Reader, model: str, quarantine: str) -> dict[str, Any] | None:
+    """A quarantined batch with what is wrong with it."""
+    rows = reader.rows("quarantine", {"model": model, "id": quarantine})
+    return quarantine_entry(rows[0]) if rows else None
+
+
+def quarantine_entry(row: Row) -> dict[str, Any]:
+    """One row of the table `quarantine` as scripts see it."""
+    return {
+        "id": row["id"],
+        "rows": row["rows"],
+        "state": row["state"],
+        "sources": str(row["sources"]).split("\n"),
+        "findings": msgspec.json.decode(str(row["findings"])),
+        "findings_count": row["findings_count"],
+        "reason": row.get("reason"),
+    }

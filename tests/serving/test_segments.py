@@ -1,0 +1,155 @@
+"""The prediction log: whole frames only, whatever happens to the writer or to the disk."""
+
+import asyncio
+import io
+
+import httpx
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everbake.core.frames import Answered, SegmentHeader, framed, payloads
+from everbake.errors import HealthError
+from everbake.serving.segments import LogPlace, PredictionLog
+from everbake.views.predictions import predictions
+
+URL = "/v1/models/line/predict"
+
+
+def answered(number: int, rows: int = 1, time: float | None = None) -> Answered:
+    ids = [f"{number:06d}-{row}" for row in range(rows)]
+    moment = float(number) if time is None else time
+    return Answered(ids, moment, 1, [{"a": number}] * rows, [float(number)] * rows)
+
+
+def read(data: bytes):
+    return list(payloads(io.BytesIO(data).read))
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.data())
+def test_a_torn_tail_loses_only_the_torn_frame(contents, data):
+    frames = [framed(content) for content in contents]
+    whole = b"".join(frames)
+    assert [payload for payload, _ in read(whole)] == contents
+    cut = data.draw(st.integers(0, len(whole)))
+    ends = [sum(map(len, frames[: n + 1])) for n in range(len(frames))]
+    expected = [(c, end) for c, end in zip(contents, ends, strict=True) if end <= cut]
+    assert read(whole[:cut]) == expected
+
+
+@given(st.binary(min_size=1, max_size=40), st.data())
+def test_a_changed_byte_is_seen(content, data):
+    frame = bytearray(framed(content))
+    place = data.draw(st.integers(0, len(frame) - 1))
+    frame[place] ^= data.draw(st.integers(1, 255))
+    assert content not in [payload for payload, _ in read(bytes(frame))]
+
+
+def write(log_directory, numbers, *, sync="none", full=10**9, worker=0):
+    async def run():
+        log = PredictionLog(LogPlace(log_directory, worker, sync, full), lambda: (3, "ff" * 32))
+        for number in numbers:
+            assert await log.append("line", answered(number)) is None
+        await log.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("sync", ["none", "tick"])
+def test_what_is_appended_can_be_read(tmp_path, sync):
+    directory = tmp_path / ".everbake" / "log"
+    write(directory, range(5), sync=sync)
+    (path,) = (directory / "line").iterdir()
+    with path.open("rb") as stream:
+        head, *_ = payloads(stream.read)
+    header = msgspec.msgpack.decode(head[0], type=SegmentHeader)
+    assert header == SegmentHeader("line", 0, (3, "ff" * 32))
+    rows = list(predictions(tmp_path, "line"))
+    assert [row["prediction"] for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert rows[1] == {
+        "id": "000001-0",
+        "time": "1970-01-01T00:00:01.000+00:00",
+        "model": "line",
+        "version": 1,
+        "role": "champion",
+        "key": None,
+        "features": {"a": 1},
+        "prediction": 1.0,
+        "label": None,
+    }
+
+
+@pytest.mark.parametrize("sync", ["none", "tick"])
+def test_one_tick_is_one_write(tmp_path, sync):
+    async def run():
+        log = PredictionLog(LogPlace(tmp_path, 0, sync), lambda: (0, ""))
+        together = [log.append("line", answered(n)) for n in range(10)]
+        other = log.append("other", answered(1))
+        assert len(set(map(id, together))) == 1
+        assert await together[0] is None
+        assert await other is None
+        later = [log.append("line", answered(n)) for n in range(10, 12)]
+        await log.close()
+        assert all(future.result() is None for future in later)
+
+    asyncio.run(run())
+
+
+def test_a_full_segment_is_followed_by_another(tmp_path):
+    write(tmp_path / ".everbake" / "log", range(20), full=300)
+    assert len(list((tmp_path / ".everbake" / "log" / "line").iterdir())) > 3
+    assert [r["prediction"] for r in predictions(tmp_path, "line")] == [float(n) for n in range(20)]
+
+
+def test_a_torn_segment_and_what_other_workers_wrote(tmp_path):
+    directory = tmp_path / ".everbake" / "log"
+    write(directory, [1, 3, 5], worker=0)
+    write(directory, [2, 4, 6], worker=1)
+    for path in (directory / "line").glob("0-*"):
+        path.write_bytes(path.read_bytes()[:-1])
+    write(directory, [7, 8], worker=0)
+    assert [r["prediction"] for r in predictions(tmp_path, "line")] == [1, 2, 3, 4, 6, 7, 8]
+    assert [r["prediction"] for r in predictions(tmp_path, "line", limit=3)] == [6, 7, 8]
+    assert list(predictions(tmp_path, "line", limit=0)) == []
+    wanted = ["000004-0", "000005-0", "nobody"]
+    assert [r["id"] for r in predictions(tmp_path, "line", ids=wanted)] == ["000004-0"]
+    assert list(predictions(tmp_path, "unknown")) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 99)), max_size=12), st.integers(0, 14))
+def test_the_newest_are_the_end_of_all(tmp_path_factory, writes, limit):
+    project = tmp_path_factory.mktemp("project")
+    for worker in range(3):
+        numbers = sorted({n for w, n in writes if w == worker})
+        write(project / ".everbake" / "log", [1000 * worker + n for n in numbers], worker=worker)
+    every = [row["id"] for row in predictions(project, "line")]
+    newest = [row["id"] for row in predictions(project, "line", limit=limit)]
+    assert newest == every[max(0, len(every) - limit) :]
+
+
+def test_a_segment_of_the_future_is_named(tmp_path):
+    directory = tmp_path / ".everbake" / "log" / "line"
+    directory.mkdir(parents=True)
+    header = msgspec.msgpack.encode(SegmentHeader("line", 0, (0, ""), format=9))
+    (directory / "0-1-a.seg").write_bytes(framed(header))
+    with pytest.raises(HealthError, match="EB528"):
+        list(predictions(tmp_path, "line"))
+
+
+def test_nothing_is_answered_that_cannot_be_logged(project):
+    project.deploy(1, project.bundle())
+    project.start("--file-limit", "4000")
+    codes, ids = [], []
+    with httpx.Client(base_url=project.url, trust_env=False, timeout=20) as client:
+        for _ in range(60):
+            answer = client.post(URL, json={"rows": [{"feature": 1}] * 10})
+            codes.append(answer.status_code)
+            if answer.status_code == 200:
+                ids += answer.json()["ids"]
+            else:
+                assert answer.json()["code"] == "EB520"
+        assert client.get("/healthz").status_code == 200
+    assert 503 in codes
+    assert codes[0] == 200
+    assert [row["id"] for row in predictions(project.path, "line")] == ids
