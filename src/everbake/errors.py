@@ -10,26 +10,17 @@
         |-- ConflictError         somebody else holds it, or it moved meanwhile (exit 7)
         `-- UserCodeError         a run failed in the user's code (exit 8)
 
-The codes and their explanations are in :data:`CODES`; `everbake error CODE` prints them.
+The codes and their explanations are in :data:`everbake.codes.CODES`; `everbake error CODE` prints them.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
-
-
-@dataclass(frozen=True)
-class CodeEntry:
-    """One entry of the table of error codes: its title and its longer explanation."""
-
-    title: str
-    explanation: str
 
 
 class EverbakeError(Exception):
     """An error in four parts.
 
     Args:
-        code: `EBnnn`, a key of :data:`CODES`.
+        code: `EBnnn`, a key of :data:`everbake.codes.CODES`.
         what: what is wrong, in one clause.
         where: file, row, column, model or address; may be empty.
         why: the cause, if known; may be empty.

@@ -2,6 +2,7 @@
 
 import math
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
 
 if TYPE_CHECKING:
+    from everbake.core.decision import Check
+    from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
-    from everbake.ports import Anchor, Blobs, Ledger, Ports, Reader
+    from everbake.ports import Blobs, Ledger, Ports, Reader
 
 STATE = ".everbake"
 
@@ -87,12 +90,57 @@ def reader(project: Path) -> "Reader":
     return SqliteReader(places(project).ledger)
 
 
-def anchors(project: Path) -> "list[Anchor]":
-    """What lies outside the ledger and says where its chain was."""
-    from everbake.adapters.sql.sqlite import anchors_beside
+def verify(project: Path) -> "Audit":
+    """Derive the ledger's tables again from its facts, and hold it against its anchors."""
+    from everbake.adapters.sql.anchor import Anchors
+    from everbake.adapters.sql.sqlite import SqliteReader, anchors_beside
+    from everbake.engine.audit import verify as verified
 
     there = places(project)
-    return anchors_beside(there.ledger, there.anchors).read()
+    settings = load_settings(project)
+    if settings.ledger == "sqlite":
+        with SqliteReader(there.ledger) as stored:
+            with stored.snapshot(anchors_beside(there.ledger, there.anchors)) as kept:
+                return verified(stored, kept)
+    from everbake.adapters.sql.postgres import PostgresReader
+
+    with PostgresReader(settings.ledger) as remote:
+        with remote.snapshot(Anchors(there.state / "anchor", there.anchors)) as kept:
+            return verified(remote, kept)
+
+
+def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]]]":
+    """Try recipes on a sample of their data; nothing is recorded.
+
+    Args:
+        project: the folder.
+        name: of one model, or None for all.
+
+    Returns:
+        For each model its checks.
+    """
+    from everbake.adapters.delta import DeltaTables
+    from everbake.adapters.hosting.hosts import Hosts
+    from everbake.adapters.hosting.recipes import ProjectRecipes
+    from everbake.adapters.hosting.trial import try_recipes
+    from everbake.adapters.hosting.work import Work
+    from everbake.engine.trying import sample_of
+
+    there = places(project)
+    with tempfile.TemporaryDirectory(prefix="everbake-check-") as folder, ExitStack() as stack:
+        stored = _passing_blobs(Path(folder))
+        hosts = Hosts(Path(folder) / "snapshots", there.project, stored)
+        stack.callback(hosts.close)
+        work = Work(Path(folder) / "work")
+        recipes = ProjectRecipes(there.project, stored, hosts, work)
+        look = sample_of(reader(project), DeltaTables(there.tables))
+        return try_recipes(recipes.changed({}), name, look, (hosts, work))
+
+
+def _passing_blobs(folder: Path) -> "Blobs":
+    from everbake.adapters.blobs import FileBlobs
+
+    return FileBlobs(folder / "blobs")
 
 
 def blobs(project: Path) -> "Blobs":

@@ -74,6 +74,14 @@ def test_an_epoch_that_moved_on_fences_an_owner_off(url, tmp_path):
             ledger.record("a", Paused("line", "", ""))
 
 
+def test_a_head_that_was_moved_by_hand_is_told(url, tmp_path):
+    with PostgresLedger(url, Clock(), tmp_path) as ledger:
+        ledger.record("a", Paused("line", "", ""))
+        by_hand(url, "UPDATE head SET n = 7")
+        with pytest.raises(HealthError, match="EB402"):
+            ledger.record("b", Paused("line", "", ""))
+
+
 def test_the_anchor_lies_in_the_folder_and_is_held_against_the_chain(url, tmp_path):
     with PostgresLedger(url, Clock(), tmp_path) as ledger:
         for n in range(4):

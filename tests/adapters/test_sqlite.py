@@ -2,8 +2,11 @@
 
 import errno
 import os
+import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -12,9 +15,10 @@ import pytest
 from everbake.adapters.filesystem import refuse_network_filesystem
 from everbake.adapters.sql import anchor, sqlite
 from everbake.adapters.sql.migrate import schema_folder
-from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader
+from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader, anchors_beside
 from everbake.core.facts import GENESIS, Paused, Promoted, RetrainRequested, RolledBack
 from everbake.core.project import COLUMNS, KEYS
+from everbake.engine.audit import verify
 from everbake.errors import ConflictError, HealthError, Retry
 
 
@@ -318,3 +322,71 @@ def test_a_network_file_system_is_refused(place):
 def test_a_local_file_system_is_fine(place):
     refuse_network_filesystem(Path(place), MOUNTS)
     refuse_network_filesystem(Path(place), "")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from everbake.adapters.sql.sqlite import SqliteLedger
+from everbake.core.facts import RetrainRequested
+
+
+class Clock:
+    def now(self):
+        return 1.7e9
+
+
+ledger = SqliteLedger(Path(sys.argv[1]), Clock())
+n = ledger.head()[0]
+while True:
+    n += 1
+    ledger.record(f"id{n}", RetrainRequested("line", str(n)))
+    print(n, flush=True)
+"""
+
+
+@pytest.fixture
+def writer(path):
+    """Starts a process that writes to the ledger until it is killed."""
+    running = []
+
+    def start():
+        command = [sys.executable, "-c", WRITER, str(path)]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(path, writer, counted):
+    acknowledged = 0
+    for enough in random.Random(0).choices(range(1, 40), k=counted(50)):
+        process = writer()
+        for _ in range(enough):
+            acknowledged = int(process.stdout.readline())
+        process.kill()
+        acknowledged = int(([acknowledged, *process.stdout.read().split()])[-1])
+        process.wait()
+        with SqliteReader(path) as reader:
+            assert reader.head()[0] in (acknowledged, acknowledged + 1)
+        with SqliteLedger(path, Clock()) as ledger:
+            assert anchored(path)["n"] == ledger.head()[0] in (acknowledged, acknowledged + 1)
+            acknowledged = ledger.head()[0]
+    with SqliteReader(path) as reader, reader.snapshot(anchors_beside(path)) as anchors:
+        assert verify(reader, anchors).intact
+
+
+def test_an_audit_while_somebody_writes_finds_nothing(path, writer):
+    process = writer()
+    heads = {process.stdout.readline()}
+    with SqliteReader(path) as reader:
+        for _ in range(20):
+            with reader.snapshot(anchors_beside(path)) as anchors:
+                audit = verify(reader, anchors)
+            assert audit.findings == ()
+            heads.add(process.stdout.readline())
+    assert len(heads) == 21

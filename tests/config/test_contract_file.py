@@ -51,8 +51,8 @@ def test_what_nobody_edits_pins_nothing(columns, rows):
 def test_it_is_readable():
     text = render(CONTRACT, 3)
     assert (
-        '[columns.temp]\ntype = "float64"\nnullable = false\nmin = 0.5  # hard limit -2.5\n'
-        "max = 1.5  # hard limit 4.5\n"
+        '[columns.temp]\ntype = "float64"\nnullable = false\nmin = 0.5 # hard limit -2.5\n'
+        "max = 1.5 # hard limit 4.5\n"
     ) in text
     assert '[columns.y]\ntype = "int64"\nnullable = false\nmin = 1\nmax = 9\n' in text
     assert tomllib.loads(text)["columns"]['odd name, "é"']["categories"] == ["a", "b"]
@@ -63,7 +63,7 @@ def test_it_is_readable():
     [
         ("max = 1.5", "max = 2", {"max": 2.0, "pinned": ("max",)}),
         ("max = 1.5", "max = inf", {"max": None, "pinned": ("max",)}),
-        ("min = 0.5  # hard limit -2.5\n", "", {}),
+        ("min = 0.5 # hard limit -2.5\n", "", {}),
         ("nullable = false\nmin = 0.5", "nullable = true\nmin = 0.0",
          {"nullable": True, "min": 0.0, "pinned": ("nullable", "min")}),
         ("nullable = false", 'pinned = ["max"]\nnullable = false', {"pinned": ("max",)}),
@@ -134,6 +134,12 @@ def test_mistakes_are_told_with_their_line(text, code, line, words):
     assert words in str(told.value)
 
 
+def test_rewriting_does_not_write_over_what_it_cannot_read():
+    with pytest.raises(UsageError) as told:
+        rewrite("[columns.temp\n", CONTRACT, 4)
+    assert told.value.code == "EB110"
+
+
 def test_a_type_of_the_table_cannot_be_edited():
     written = read(render(CONTRACT, 3).replace('"int64"', '"float64"'))
     with pytest.raises(UsageError) as told:
@@ -177,7 +183,7 @@ def test_rewriting_keeps_what_a_person_wrote():
     assert rewritten.startswith("# What a batch must meet.")
     assert "# in tenths of 41 degrees\n[columns.temp]" in rewritten
     assert "nullable = false  # the sensor never sleeps\n" in rewritten
-    assert "max = 2.5  # hard limit 8.5\n" in rewritten
+    assert "max = 2.5 # hard limit 8.5\n" in rewritten
     assert rewritten.endswith('[columns.wind]\ntype = "bool"\nnullable = true\n')
     assert pinned_edits(read(rewritten), grown) == grown
     assert rewrite(text, CONTRACT, 3) == text

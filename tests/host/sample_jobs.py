@@ -176,3 +176,7 @@ SESSIONS = {
     "upper": SessionEntry(upper, needs_recipe=True),
     "deaf": SessionEntry(deaf, needs_recipe=True),
 }
+
+
+def warm() -> None:
+    """Nothing to load."""

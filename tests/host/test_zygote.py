@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from everbake.adapters.host_process import HostProcess, HostProgram
+from everbake.adapters.hosting.process import HostProcess, HostProgram
 from everbake.wire import JobLimits, JobOutcome, receive_frame, send_frame
 
 HERE = Path(__file__).parent
@@ -373,7 +373,7 @@ def test_a_host_that_cannot_start_says_why(tmp_path: Path) -> None:
 OWNER = """
 import sys
 from pathlib import Path
-from everbake.adapters.host_process import HostProcess, HostProgram
+from everbake.adapters.hosting.process import HostProcess, HostProgram
 from everbake.wire import JobLimits
 program = HostProgram(jobs="sample_jobs:JOBS", sessions="sample_jobs:SESSIONS")
 with HostProcess(Path(sys.argv[1]), program=program) as host:

@@ -32,7 +32,7 @@ anything = st.one_of(
 )
 FITTING = {
     "int64": st.integers(-(2**63), 2**63 - 1),
-    "float64": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60), 2**60),
+    "float64": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
     "bool": st.booleans(),
     "string": st.text(st.characters(exclude_categories=("Cs",)), max_size=5),
     "timestamp": st.datetimes().map(lambda t: t.isoformat()),
@@ -88,6 +88,19 @@ def test_whole_floats_are_whole_numbers():
         with pytest.raises(ProblemError) as caught:
             decoder.decode(b'{"rows": [{"a": %s}]}' % wrong)
         assert caught.value.code == "EB515"
+
+
+def test_times_are_told_in_utc():
+    decoder = RequestDecoder([Input("t", "timestamp", nullable=True, needed=False)])
+    for sent, kept in {
+        "2024-05-01": "2024-05-01T00:00:00",
+        "2024-05-01T12:00:00Z": "2024-05-01T12:00:00",
+        "2024-05-01 12:00:00.5+02:00": "2024-05-01T10:00:00.500000",
+    }.items():
+        assert decoder.decode(b'{"rows": [{"t": "%s"}]}' % sent.encode()) == [{"t": kept}]
+    for wrong in ("", "noon", "2024-13-01", "0001-01-01T00:00:00+23:00"):
+        with pytest.raises(ProblemError, match="EB515"):
+            decoder.decode(b'{"rows": [{"t": "%s"}]}' % wrong.encode())
 
 
 def test_numbers_beyond_float64_are_refused():

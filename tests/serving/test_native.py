@@ -67,6 +67,13 @@ def test_a_dead_host_is_started_again(served, client):
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_version_whose_process_does_not_start(served, client):
+    served.deploy(2, served.bundle(0.0, "native"))
+    errors = served.wait(lambda: served.acknowledged()["errors"])
+    assert "EB529" in errors["line"]
+    assert ask(client, 9).json()["version"] == 1
+
+
 def test_a_hanging_model_gives_504_and_is_started_again(served, client):
     problem = ask(client, 888)
     assert problem.status_code in {503, 504}

@@ -95,6 +95,12 @@ def test_names_the_near_miss(client):
     assert 'did you mean "feature"?' in problem["detail"]
 
 
+def test_a_huge_name_is_not_repeated(client):
+    answer = post(client, {"rows": [{"feature": 1, "a" * 5_000_000: 1}]})
+    check_problem(answer, 422, "EB513", 0, "a" * 100)
+    assert len(answer.content) < 1000
+
+
 def test_refuses_other_content_types_and_encodings(client):
     rows = '{"rows": [{"feature": 9}]}'
     plain = client.post(URL, content=rows, headers={"content-type": "text/plain"})

@@ -101,6 +101,7 @@ def test_a_damaged_version_leaves_the_old_one_answering(served, client):
     assert "version 2" in errors["line"]
     assert "damaged" in errors["line"]
     assert served.acknowledged()["generation"] == 0
+    assert served.acknowledged()["failed"] == {"line": generation}
     assert client.post(URL, json={"rows": [{"feature": 9}]}).json()["predictions"] == [18.0]
     assert client.get("/readyz").status_code == 200
     (served.path / "blobs" / data).write_bytes(whole)  # it is tried again by itself

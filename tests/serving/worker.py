@@ -80,7 +80,7 @@ def _play(channel: socket.socket, bundle: Bundle) -> None:
 
 def _answer(values, params):
     """666 raises, 777 kills the process, 888 hangs, 999 predicts NaN, 555 is slow."""
-    if 777 in values:
+    if 777 in values or not params["factor"]:
         return None
     if 888 in values:
         time.sleep(60)

@@ -55,9 +55,14 @@ def render(contract: Contract, follows: int) -> str:
 
 
 def rewrite(text: str, contract: Contract, follows: int) -> str:
-    """Like :func:`render`, but what a person wrote into `text`, such as comments, stays."""
+    """Like :func:`render`, but what a person wrote into `text`, such as comments, stays.
+
+    Raises:
+        UsageError: `text` is no TOML (EB110), or says what a contract cannot (EB111).
+    """
     import tomlkit  # only needed when a batch was accepted
 
+    read(text)
     document = tomlkit.parse(text)
     if "columns" not in document:
         return render(contract, follows)
@@ -148,7 +153,7 @@ def _rendered(contract: Contract, rule: ColumnRule) -> Iterator[str]:
     yield f"[columns.{key}]"
     hard = _hard(contract, rule)
     for field, value in _values(rule).items():
-        comment = f"  # {hard[field]}" if field in hard else ""
+        comment = f" # {hard[field]}" if field in hard else ""
         yield f"{field} = {_toml(value)}{comment}"
 
 

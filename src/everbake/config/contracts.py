@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from everbake.config.contract_file import declared, pinned_edits, read, render
+from everbake.config.contract_file import declared, pinned_edits, read, render, rewrite
 from everbake.core.contract import Contract
 from everbake.core.dataset import Special
 from everbake.errors import Retry
@@ -37,7 +37,9 @@ class ContractFiles:
         fresh = path.with_suffix(f".{os.getpid()}.part")
         try:
             self._folder.mkdir(exist_ok=True)
-            fresh.write_text(render(contract, version), encoding="utf-8")
+            before = path.read_text(encoding="utf-8") if path.is_file() else None
+            text = render(contract, version) if before is None else rewrite(before, contract, version)
+            fresh.write_text(text, encoding="utf-8")
             fresh.replace(path)
         except OSError as error:
             raise Retry(

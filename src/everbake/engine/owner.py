@@ -224,6 +224,11 @@ class Owner:
                 done.append(concluded)
                 self.await_release(model)
 
+    def is_due(self, model: str) -> bool:
+        """Whether a run of the model should start or go on now."""
+        state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
+        return bool(due(state, self.ports.clock.now()))
+
     def start_settling(self, model: str) -> str | None:
         """Let whatever is due run in the background; the id of the run that comes next."""
         state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))

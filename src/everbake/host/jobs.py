@@ -1,11 +1,16 @@
-"""All that a host can be asked for."""
+"""All that a host can be asked for.
 
+Only what parsing needs is imported here: it goes on while the recipe is being imported.
+"""
+
+import socket
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import TypeVar
 
 import msgspec
 
-from everbake.core.recipe import describe
 from everbake.core.work import (
     CheckOrder,
     DescribeReport,
@@ -15,15 +20,8 @@ from everbake.core.work import (
     TrainOrder,
 )
 from everbake.errors import EverbakeError
-from everbake.host.calling import recipes_of
-from everbake.host.checking import check
-from everbake.host.judging import judge_candidate
 from everbake.host.parsing import ParseOrder, parse
 from everbake.host.protocol import JobContext, JobEntry, JobFunction, SessionEntry
-from everbake.host.rows import rows_form
-from everbake.host.scoring import score
-from everbake.host.session import answer_requests
-from everbake.host.training import train_candidate
 
 O = TypeVar("O")
 _REFUSED = "refused"
@@ -52,20 +50,63 @@ def _parse(order: ParseOrder, _: JobContext) -> object:
     return parse(order)
 
 
-def _describe(_: object, context: JobContext) -> DescribeReport:
+def _describe(_: object, context: JobContext) -> object:
+    from everbake.core.recipe import describe
+    from everbake.host.calling import recipes_of
+    from everbake.host.rows import rows_form
+
     assert context.recipe_module is not None
     recipes = recipes_of(context.recipe_module)
     return DescribeReport(tuple(describe(r, rows_form(r.train)) for r in recipes))
 
 
+def _train(order: TrainOrder, context: JobContext) -> object:
+    from everbake.host.training import train_candidate
+
+    return train_candidate(order, context)
+
+
+def _score(order: ScoreOrder, context: JobContext) -> object:
+    from everbake.host.scoring import score
+
+    return score(order, context)
+
+
+def _judge(order: JudgeOrder, context: JobContext) -> object:
+    from everbake.host.judging import judge_candidate
+
+    return judge_candidate(order, context)
+
+
+def _check(order: CheckOrder, context: JobContext) -> object:
+    from everbake.host.checking import check
+
+    return check(order, context)
+
+
+def _predict(order: bytes, context: JobContext, connection: socket.socket) -> None:
+    from everbake.host.session import answer_requests
+
+    answer_requests(order, context, connection)
+
+
+def warm() -> None:
+    """Import what the jobs above import, so that each of their processes need not."""
+    for module in ("training", "scoring", "judging", "session"):
+        import_module(f"everbake.host.{module}")
+    import_module("scipy.special")
+    if "sklearn" in sys.modules:
+        import_module("skops.io")
+
+
 JOBS: dict[str, JobEntry] = {
     "parse": JobEntry(_job(ParseOrder, _parse), needs_recipe=False),
     "describe": JobEntry(_job(object, _describe), needs_recipe=True),
-    "train": JobEntry(_job(TrainOrder, train_candidate), needs_recipe=True),
-    "score": JobEntry(_job(ScoreOrder, score), needs_recipe=True),
-    "judge": JobEntry(_job(JudgeOrder, judge_candidate), needs_recipe=True),
-    "check": JobEntry(_job(CheckOrder, check), needs_recipe=True),
+    "train": JobEntry(_job(TrainOrder, _train), needs_recipe=True),
+    "score": JobEntry(_job(ScoreOrder, _score), needs_recipe=True),
+    "judge": JobEntry(_job(JudgeOrder, _judge), needs_recipe=True),
+    "check": JobEntry(_job(CheckOrder, _check), needs_recipe=True),
 }
 SESSIONS: dict[str, SessionEntry] = {
-    "predict": SessionEntry(answer_requests, needs_recipe=True),
+    "predict": SessionEntry(_predict, needs_recipe=True),
 }

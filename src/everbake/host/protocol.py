@@ -60,10 +60,17 @@ class SessionEntry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that a host can be asked for."""
+    """All that a host can be asked for.
+
+    Attributes:
+        jobs: by name.
+        sessions: by name.
+        warm: loads what jobs with a recipe need, so that their processes need not.
+    """
 
     jobs: Mapping[str, JobEntry]
     sessions: Mapping[str, SessionEntry]
+    warm: Callable[[], None]
 
     def find(self, kind: str, name: str) -> JobEntry | SessionEntry | None:
         """The entry of a request, if there is one."""
@@ -71,8 +78,9 @@ class Catalogue:
 
 
 def load_catalogue(jobs: str, sessions: str) -> Catalogue:
-    """The tables at two addresses of the form `module:attribute`."""
-    return Catalogue(_load(jobs), _load(sessions))
+    """The tables at two addresses of the form `module:attribute`; `warm` lies beside the jobs."""
+    module = jobs.partition(":")[0]
+    return Catalogue(_load(jobs), _load(sessions), _load(f"{module}:warm"))
 
 
 def _load(address: str) -> Any:  # noqa: ANN401  only running the code shows what it holds

@@ -24,6 +24,7 @@ from everbake.host.running import Running, Watched, open_log, refuse
 from everbake.wire import PACKET_LIMIT, Request
 
 _PATIENCE = 1.0
+_IDLE = 0.05  # seconds without a request after which it is a good moment to load more
 
 
 def serve(inbox: socket.socket, lifeline: int, catalogue: Catalogue, snapshot: Snapshot) -> None:
@@ -70,6 +71,7 @@ class Zygote:
         self._lifeline = lifeline
         self._catalogue = catalogue
         self._recipe = recipe
+        self._cold = recipe is not None and recipe.module is not None
         self._running: dict[int, Running] = {}
         self._kept: frozenset[int] = frozenset()
         self._bell, self._bell_rope = socket.socketpair()
@@ -108,7 +110,8 @@ class Zygote:
         for descriptor, events, reaction in self._watched():
             poll.register(descriptor, events)
             reactions[descriptor] = reaction
-        for descriptor, _ in poll.poll(self._pause()):
+        happened = poll.poll(self._pause())
+        for descriptor, _ in happened:
             reactions[descriptor]()
         # Last: it closes descriptors whose numbers the events above still use.
         if self._rung:
@@ -118,6 +121,16 @@ class Zygote:
             running.check(now)
         if self.recipe_side:
             self.recipe_side.check(now)
+
+        if self._cold and (self._running or not happened):
+            self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Load what the next jobs need, while a first one runs or nobody asks for anything."""
+        self._cold = False
+        self._catalogue.warm()
+        self._kept = frozenset(children(os.getpid())) - self._running.keys() - {self._recipe_pid}
+        gc.freeze()
 
     def _watched(self) -> Iterator[Watched]:
         yield self._lifeline, select.POLLIN, self._finish
@@ -132,6 +145,8 @@ class Zygote:
         """Milliseconds until a limit must be looked at."""
         now = time.monotonic()
         pauses = [running.pause(now) for running in self._running.values()]
+        if self._cold:
+            pauses.append(_IDLE)
         if self.recipe_side and (pause := self.recipe_side.pause(now)) is not None:
             pauses.append(pause)
         return min(1000 * min(pauses) + 1, 1e6) if pauses else None

@@ -7,12 +7,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
 from everbake.core.frames import Answered
+from everbake.serving.decode import near_miss
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Router
 from everbake.serving.segments import PredictionLog
@@ -177,9 +177,8 @@ class PredictionApp:
             return ProblemError(
                 "EB503", f'model "{name}" has no champion yet', mend=f"everbake ingest {name} FILE"
             )
-        near = get_close_matches(name, self._router.known, n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
-        return ProblemError("EB502", f'model "{name[:200]}" is not known{hint}')
+        hint = near_miss(name, sorted(self._router.known))
+        return ProblemError("EB502", f'model "{name[:100]}" is not known{hint}')
 
     def _check_headers(self, headers: Headers) -> None:
         kind = headers.get(b"content-type", b"")

@@ -6,9 +6,9 @@ refuses goes the careful way, which names the row and the column or accepts it a
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -35,6 +35,7 @@ _WANTED: dict[ColumnType, str] = {
     "timestamp": 'a time such as "2024-05-01T12:00:00"',
 }
 _DEFAULT_ROWS = 10_000
+_SHOWN = 100  # characters of a name that a problem repeats
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,15 @@ class RequestDecoder:
         rows = [dict(zip(names, values(struct), strict=True)) for struct in structs]
         if self._gaps:
             rows = [{n: v for n, v in r.items() if v is not msgspec.UNSET} for r in rows]
-        if self._times and not all(_is_time(r.get(n)) for r in rows for n in self._times):
-            return self._carefully(body)
+        return self._with_times(rows, body) if self._times else rows
+
+    def _with_times(self, rows: list[Row], body: bytes) -> list[Row]:
+        for row in rows:
+            for name in self._times:
+                if row.get(name) is not None:
+                    row[name] = _time(row[name])
+                    if row[name] is _WRONG:
+                        return self._carefully(body)
         return rows
 
     def _check_count(self, rows: Sequence[object]) -> None:
@@ -125,12 +133,10 @@ class RequestDecoder:
         return found
 
     def _unknown(self, name: str, at: int) -> NoReturn:
-        near = difflib.get_close_matches(name, self._names, n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
         raise ProblemError(
             "EB513",
-            f'field "{name}" in row {at} is not known{hint}',
-            Place(at, name),
+            f'field "{name[:_SHOWN]}" in row {at} is not known{near_miss(name, self._names)}',
+            Place(at, name[:_SHOWN]),
             mend="the model knows: " + ", ".join(self._names[:50]),
         )
 
@@ -138,14 +144,21 @@ class RequestDecoder:
 _SHAPE = 'send {"rows": [{"field": value, ...}, ...]}'
 
 
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the end of a sentence; empty if that cannot be told."""
+    if len(name) > _SHOWN:  # comparing would take long
+        return ""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
 def _rows_of(content: object) -> list[object]:
     if not isinstance(content, dict):
         raise ProblemError("EB511", "the body is no object", mend=_SHAPE)
     strange = [name for name in content if name != "rows"]
     if strange:
-        near = difflib.get_close_matches(strange[0], ["rows"])
-        hint = '; did you mean "rows"?' if near else ""
-        raise ProblemError("EB513", f'"{strange[0]}" is not known{hint}', mend=_SHAPE)
+        hint = near_miss(strange[0], ["rows"])
+        raise ProblemError("EB513", f'"{strange[0][:_SHOWN]}" is not known{hint}', mend=_SHAPE)
     rows = content.get("rows")
     if not isinstance(rows, list):
         raise ProblemError("EB511", '"rows" is missing or no list', mend=_SHAPE)
@@ -196,17 +209,16 @@ def _text(value: object) -> object:
 
 
 def _time(value: object) -> object:
-    return value if isinstance(value, str) and _is_time(value) else _WRONG
-
-
-def _is_time(value: object) -> bool:
-    if value is None:
-        return True
+    """A time in UTC without a zone, as the tables hold times."""
+    if not isinstance(value, str):
+        return _WRONG
     try:
-        datetime.fromisoformat(str(value))
-    except ValueError:
-        return False
-    return True
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is not None:
+            time = time.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return _WRONG
+    return time.isoformat()
 
 
 _FITTING: dict[ColumnType, Callable[[object], object]] = {

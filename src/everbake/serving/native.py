@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from everbake.core.bundle import Bundle, Input
+from everbake.errors import HealthError
 from everbake.serving.decode import Row
 from everbake.serving.problems import Place, ProblemError
 
@@ -94,9 +95,7 @@ class NativeAnswers:
         """Open a session and wait until it has answered once.
 
         Raises:
-            OSError: the host cannot be reached, or ended without an answer.
-            EOFError: likewise.
-            TimeoutError: it did not answer.
+            HealthError: it ended without an answer, or did not answer.
         """
         # Starting a host takes as long as the user's imports take.
         channel = await asyncio.to_thread(opener, bundle)
@@ -105,8 +104,10 @@ class NativeAnswers:
         try:
             async with asyncio.timeout(6 * limits.seconds):
                 await connection.call([_probe(bundle.inputs)])
-        except BaseException:
+        except BaseException as error:
             connection.writer.close()
+            if isinstance(error, OSError | EOFError | TimeoutError):
+                raise _unstarted(bundle, error) from error
             raise
         return cls(connection, limits)
 
@@ -164,10 +165,15 @@ class NativeAnswers:
         """Those who wait, as many as fit into one call."""
         batch: list[_Waiting] = []
         rows = 0
-        while self._queue and (not batch or rows + len(self._queue[0].rows) <= _MOST_ROWS):
+        while self._queue and (not batch or self._fits(rows, batch[0])):
             batch.append(self._queue.popleft())
             rows += len(batch[-1].rows)
         return [waiting for waiting in batch if not waiting.answered.done()]
+
+    def _fits(self, rows: int, first: _Waiting) -> bool:
+        """Rows that lack a column would get it, empty, from rows that have it."""
+        after = self._queue[0].rows
+        return rows + len(after) <= _MOST_ROWS and after[0].keys() == first.rows[0].keys()
 
     async def _call(self, batch: list[_Waiting]) -> None:
         if not batch:
@@ -206,6 +212,17 @@ def _settle(waiting: _Waiting, answer: NativeAnswer | None) -> None:
         waiting.answered.set_exception(_gone())
     else:
         waiting.answered.set_result(answer)
+
+
+def _unstarted(bundle: Bundle, error: Exception) -> HealthError:
+    late = isinstance(error, TimeoutError)
+    return HealthError(
+        "EB529",
+        "the version's own process " + ("does not answer" if late else "ended before it answered"),
+        where=f"{bundle.model}, {bundle.source}",
+        why="its code cannot be imported, or its model not loaded, in this environment",
+        mend="everbake doctor",
+    )
 
 
 def _gone() -> ProblemError:

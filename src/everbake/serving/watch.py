@@ -137,6 +137,7 @@ class Watcher:
         before, self._targets = self._targets, targets
         for model, target in targets.items():
             if before.get(model) != target:
+                self._errors.pop(model, None)
                 self._move(model)
 
     def _move(self, model: str) -> None:
@@ -253,6 +254,7 @@ class Watcher:
                 for name, one in live.items()
             },
             "errors": self._errors,
+            "failed": {name: self._targets[name].generation for name in self._errors},
         }
 
     def _generation(self) -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.adapters.blobs import FileBlobs
-from everbake.adapters.host_process import HostProcess, HostProgram
+from everbake.ports import Blobs
+from everbake.adapters.hosting.process import HostProcess, HostProgram
 
 KEPT = 4  # hosts of older snapshots are ended beyond this
 
@@ -15,7 +15,7 @@ KEPT = 4  # hosts of older snapshots are ended beyond this
 class Hosts:
     """The hosts of a project, by snapshot."""
 
-    def __init__(self, snapshots: Path, project: Path, blobs: FileBlobs) -> None:
+    def __init__(self, snapshots: Path, project: Path, blobs: Blobs) -> None:
         """Unpack snapshots under `snapshots`; user code runs as if it stood in `project`."""
         self._snapshots = snapshots
         self._project = project

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.adapters.blobs import FileBlobs
+from everbake.ports import Blobs
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, report_of
 from everbake.core.snapshot import code_digest, imports
@@ -22,7 +22,7 @@ _LIMITS = JobLimits(memory_bytes=4 * 2**30, seconds=300.0, threads=1)
 class ProjectRecipes:
     """`recipe.py`, or `recipes/*.py`, and the modules beside them that they import."""
 
-    def __init__(self, project: Path, blobs: FileBlobs, hosts: Hosts, work: Work) -> None:
+    def __init__(self, project: Path, blobs: Blobs, hosts: Hosts, work: Work) -> None:
         """Look in `project`; describe with `hosts`."""
         self._project = project
         self._blobs = blobs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.adapters.blobs import FileBlobs
+from everbake.ports import Blobs
 from everbake.adapters.hosting.environment import describe_environment
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, failure_of, report_of
@@ -32,7 +32,7 @@ class HostTraining:
     def __init__(
         self,
         project: Path,
-        blobs: FileBlobs,
+        blobs: Blobs,
         hosts: Hosts,
         work: Work,
         narrate: Callable[[str], None] | None = None,

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self, cast
 
 import psycopg
@@ -81,12 +80,7 @@ class PostgresReader(SqlReader):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @override
@@ -239,6 +233,14 @@ class PostgresLedger(PostgresReader):
         if epoch != self._epoch:
             raise _owned(_place(self._writer))
         head = (cast("int", n), str(linked))
+        if head != self._anchored:
+            raise HealthError(
+                "EB402",
+                "the row head is not at the end of the facts",
+                where=_place(self._writer),
+                why=f"it says {head[0]}, the last fact is number {self._anchored[0]}",
+                mend="everbake audit verify",
+            )
         entry = chained(head, entry_id, self._clock.now(), fact)
         for query, values in rows.statements(entry):
             _do(self._writer, query, values)

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from typing_extensions import override
@@ -75,12 +74,7 @@ class SqliteReader(SqlReader):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @override
@@ -223,9 +217,14 @@ def release_reserve(reserve: Path) -> None:
 
 
 def _fill(reserve: Path) -> None:
-    if not reserve.exists():
+    if reserve.exists() and reserve.stat().st_size == _RESERVE:
+        return
+    try:
         # Random bytes: a file system that compresses would keep no room for zeros.
         reserve.write_bytes(os.urandom(_RESERVE))
+    except OSError:
+        reserve.unlink(missing_ok=True)  # half a reserve is none
+        raise
 
 
 def _connect(address: str) -> sqlite3.Connection:

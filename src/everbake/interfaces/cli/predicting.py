@@ -1,0 +1,76 @@
+"""Answers from the champion, and what the server has answered."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from everbake import wiring
+from everbake.core.bundle import Bundle
+from everbake.errors import ConflictError, DataError
+from everbake.interfaces.cli.calling import json_option, split_name, tell
+from everbake.interfaces.cli.looking import known
+from everbake.interfaces.render import document
+
+
+@click.command()
+@click.argument("name", metavar="NAME[@VERSION]")
+@click.argument("file", metavar="FILE|-")
+@json_option
+@click.pass_obj
+def predict(project: Path, name: str, file: str, as_json: bool) -> None:  # noqa: FBT001
+    """Answer the rows in FILE (JSON lines, a JSON list, or CSV; - is standard input).
+
+    The champion answers, or the VERSION that is named. Nothing is logged: the server does that.
+    """
+    from everbake.serving.local import answer_rows, read_rows
+
+    model, version = split_name(name)
+    bundle, number = _bundle(project, model, version)
+    rows = read_rows(_read(file), bundle.inputs, file)
+    answers = answer_rows(bundle, rows, wiring.blobs(project), _session(project))
+    told = {"schema": 1, "model": model, "version": number, "predictions": answers}
+    tell(told, lambda: "\n".join(map(str, answers)), as_json=as_json)
+
+
+def _session(project: Path) -> Any:  # noqa: ANN401 - an opener of sessions
+    return lambda bundle: wiring.native_session(project, bundle)
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError("EB107", "a file cannot be read", where=file, why=why, mend="give a file")
+
+
+def _bundle(project: Path, model: str, version: int | None) -> tuple[Bundle, int]:
+    reader = wiring.reader(project)
+    known(reader, model)
+    if version is None:
+        found = reader.rows("deployments", {"model": model})
+    else:
+        found = reader.rows("versions", {"model": model, "version": version})
+    if not found:
+        what = f"{model} has no champion yet" if version is None else f"no version {version}"
+        raise ConflictError("EB419", what, mend=f"everbake versions {model}")
+    bundle = Bundle.decode(wiring.blobs(project).get(str(found[0]["bundle"])))
+    return bundle, int(found[0]["version"] or 0)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--limit", type=int, default=None, help="Only the newest so many.")
+@json_option
+@click.pass_obj
+def predictions(project: Path, name: str, limit: int | None, as_json: bool) -> None:  # noqa: ARG001, FBT001
+    """What the server has answered for NAME, as JSON lines, oldest first."""
+    from everbake.views.predictions import predictions as logged
+
+    known(wiring.reader(project), name)
+    for entry in logged(project, name, limit=limit):
+        click.echo(document(entry))

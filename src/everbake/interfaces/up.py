@@ -1,0 +1,262 @@
+"""The process behind `everbake up`: owner, watcher, and parent of the prediction workers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from everbake import wiring
+from everbake.config.settings import Settings
+from everbake.core.loop import model_state
+from everbake.engine.channel import Channel
+from everbake.engine.owner import Owner
+from everbake.engine.watching import Folders, Watched
+from everbake.errors import ConflictError, EverbakeError, HealthError
+
+LOOK = 0.25  # seconds between two looks at folders and recipes
+READY = 30.0  # seconds for the workers to be ready
+_GOODBYE = 10.0
+
+
+@dataclass(frozen=True)
+class Up:
+    """What `up` is told.
+
+    Attributes:
+        project: the folder.
+        host: address to bind; loopback only.
+        port: 0 picks a free one.
+        workers: processes that answer.
+    """
+
+    project: Path
+    host: str
+    port: int
+    workers: int
+
+
+Narrate = Callable[[str], None]
+
+
+@contextmanager
+def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owner, str]]:
+    """Be the owner, answer commands and predictions, until left.
+
+    Yields:
+        The owner, and the address of the prediction server.
+
+    Raises:
+        ConflictError: another process owns the project, or has the port.
+    """
+    there = wiring.places(up.project)
+    with ExitStack() as stack:
+        owner = stack.enter_context(wiring.owning(up.project, narrate))
+        if owner is None:
+            raise ConflictError(
+                "EB401",
+                "another everbake process owns this project",
+                where=str(there.project),
+                mend="stop the other `everbake up`, or use it",
+            )
+        listener = stack.enter_context(_listener(up.host, up.port))
+        for stale in there.serving.glob("*.json"):
+            stale.unlink(missing_ok=True)
+        workers = Workers(up, settings, listener, narrate)
+        stack.callback(workers.stop)
+        workers.start()
+        channel = Channel(there.socket, owner, _unforeseen(narrate))
+        stack.callback(channel.close)
+        workers.wait_until_ready()
+        port = listener.getsockname()[1]
+        yield owner, f"http://{up.host}:{port}"
+
+
+def _unforeseen(narrate: Narrate) -> Callable[[Exception], None]:
+    return lambda error: narrate("".join(traceback.format_exception(error)))
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConflictError(
+            "EB417",
+            f"port {port} cannot be used",
+            where=host,
+            why=error.strerror or str(error),
+            mend="everbake up --port 0 picks a free one",
+        ) from error
+    listener.listen(1024)
+    with listener:
+        yield listener
+
+
+class Workers:
+    """The processes that answer requests. One that ends is started anew."""
+
+    def __init__(
+        self, up: Up, settings: Settings, listener: socket.socket, narrate: Narrate
+    ) -> None:
+        """Prepare `up.workers` processes on one listening socket."""
+        self._up = up
+        self._settings = settings
+        self._listener = listener
+        self._narrate = narrate
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start whoever is not running."""
+        for number in range(self._up.workers):
+            process = self._processes.get(number)
+            if process is not None and process.poll() is None:
+                continue
+            if process is not None:
+                self._narrate(f"worker {number} ended ({process.returncode}); starting it anew\n")
+            self._processes[number] = self._spawn(number)
+
+    def wait_until_ready(self) -> None:
+        """Return when all workers answer.
+
+        Raises:
+            HealthError: one of them does not come up.
+        """
+        folder = wiring.places(self._up.project).serving
+        until = time.monotonic() + READY
+        while len(list(folder.glob("*.json"))) < self._up.workers:
+            dead = [p.returncode for p in self._processes.values() if p.poll() is not None]
+            if dead or time.monotonic() > until:
+                raise HealthError(
+                    "EB418",
+                    "the prediction server did not start",
+                    why=f"exit codes {dead}" if dead else f"not ready within {READY:.0f} s",
+                    mend="everbake doctor",
+                )
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Let the workers finish what they have begun, and end them."""
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(_GOODBYE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _spawn(self, number: int) -> subprocess.Popen[bytes]:
+        told = [
+            *("--project", str(self._up.project.absolute())),
+            *("--fd", str(self._listener.fileno())),
+            *("--worker", str(number), "--sync", self._settings.log_sync),
+            *("--parent", str(os.getpid())),
+        ]
+        for name in self._settings.allow_hosts:
+            told += ["--allow-host", name]
+        return subprocess.Popen(  # noqa: S603 - our own module, no shell
+            [sys.executable, "-P", "-m", "everbake.interfaces.serve", *told],
+            pass_fds=(self._listener.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,
+        )
+
+
+class Watch:
+    """The owner's other reasons to wake up: files, recipes, and time."""
+
+    def __init__(self, up: Up, owner: Owner, narrate: Narrate) -> None:
+        """Look after `owner`'s project."""
+        there = wiring.places(up.project)
+        self._owner = owner
+        self._narrate = narrate
+        self._folders = Folders(there.project, there.state / "watched.json")
+        self._threads: dict[str, threading.Thread] = {}
+        self._complaint = ""
+
+    def look(self) -> None:
+        """Take what has come, and let run what is due. Trouble is told, once, and lived with."""
+        try:
+            models = self._owner.notice_recipes()
+            self._complaint = ""
+        except EverbakeError as error:
+            models = [str(row["model"]) for row in self._owner.ports.ledger.rows("models")]
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._narrate(f"{error}\n")
+        for model, path in self._folders.look(self._watched()):
+            self._take(model, path)
+        for model in models:
+            self._settle(model)
+
+    def _watched(self) -> list[Watched]:
+        states = [model_state(row) for row in self._owner.ports.ledger.rows("models")]
+        return [
+            Watched(state.model, state.spec.table.path)
+            for state in states
+            if state.spec.table.path is not None
+        ]
+
+    def _take(self, model: str, path: Path) -> None:
+        """One file is one batch."""
+        try:
+            received = self._owner.ingest(model, (str(path),), (path.name,))
+        except EverbakeError as error:
+            self._narrate(f"{error}\n")
+        else:
+            if received.quarantine:
+                self._narrate(f"{path.name}: quarantined as {received.quarantine}\n")
+            elif not received.duplicate:
+                self._narrate(f"{path.name}: data version {received.data_version} of {model}\n")
+        self._folders.took(model, path)
+
+    def _settle(self, model: str) -> None:
+        """Run what is due in a thread of the model's own: one model does not hold up another."""
+        thread = self._threads.get(model)
+        if thread is not None and thread.is_alive():
+            return
+        if not self._owner.is_due(model):
+            return
+        thread = threading.Thread(target=self._run, args=(model,), name=f"runs-{model}")
+        self._threads[model] = thread
+        thread.start()
+
+    def _run(self, model: str) -> None:
+        try:
+            for concluded in self._owner.settle(model):
+                verdict = concluded.verdict or concluded.error
+                name = model if concluded.version is None else f"{model}@{concluded.version}"
+                self._narrate(f"run {concluded.run}: {name} {verdict}\n")
+        except EverbakeError as error:
+            self._narrate(f"{error}\n")
+
+
+def serve_until_told(up: Up, settings: Settings, ready: Narrate, narrate: Narrate) -> None:
+    """Own, serve and watch until SIGINT or SIGTERM.
+
+    Args:
+        up: what to serve.
+        settings: of the project.
+        ready: gets the server's address once it answers.
+        narrate: gets what happens.
+    """
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    with running(up, settings, narrate) as (owner, address):
+        ready(address)
+        watch = Watch(up, owner, narrate)
+        while not told.wait(LOOK):
+            watch.look()

@@ -1,0 +1,56 @@
+"""The process entry over a real project folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+
+PARENT = """
+import subprocess, sys, time
+descriptor = int(sys.argv[sys.argv.index("--fd") + 1])
+command = [sys.executable, "-m", "everbake.interfaces.serve", *sys.argv[1:]]
+print(subprocess.Popen(command, pass_fds=[descriptor]).pid, flush=True)
+time.sleep(600)
+"""
+
+
+def until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - a zombie has ended, too
+        return stat.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_an_empty_project_is_served_until_the_parent_dies(tmp_path):
+    (tmp_path / ".everbake" / "serving").mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        options = ["--project", str(tmp_path), "--fd", str(listener.fileno()), "--worker", "3"]
+        with subprocess.Popen(
+            [sys.executable, "-c", PARENT, *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=[listener.fileno()],
+        ) as parent:
+            pid = int(parent.stdout.readline())
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+                assert client.get("/healthz").json() == {"status": "ok"}
+                assert client.get("/readyz").json() == {"status": "ok", "models": {}}
+                answer = client.post("/v1/models/line/predict", json={"rows": [{}]})
+                assert answer.json()["code"] == "EB502"
+            assert (tmp_path / ".everbake" / "serving" / "3.json").exists()
+            os.kill(parent.pid, signal.SIGKILL)
+            until(lambda: not is_running(pid))
