@@ -10,10 +10,13 @@
         |-- ConflictError         somebody else holds it, or it moved meanwhile (exit 7)
         `-- UserCodeError         a run failed in the user's code (exit 8)
 
-The codes and their explanations are in :data:`everbake.codes.CODES`; `everbake error CODE` prints them.
+The codes and their explanations are in :data:`everbake.codes.CODES`; `everbake error CODE` prints
+them.
 """
 
 from typing import ClassVar
+
+from typing_extensions import override
 
 
 class EverbakeError(Exception):
@@ -29,7 +32,9 @@ class EverbakeError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, code: str, what: str, *, where: str = "", why: str = "", mend: str = ""):
+    def __init__(
+        self, code: str, what: str, *, where: str = "", why: str = "", mend: str = ""
+    ) -> None:
         super().__init__(code, what, where, why, mend)
         self.code = code
         self.what = what
@@ -37,6 +42,7 @@ class EverbakeError(Exception):
         self.why = why
         self.mend = mend
 
+    @override
     def __str__(self) -> str:
         """`EB104 column "rooms" is missing in x.csv: why. Mend: command`."""
         place = f" in {self.where}" if self.where else ""

@@ -105,8 +105,10 @@ class Tables(Protocol):
         """An empty directory on the table's file system, in which files may be staged."""
 
     def commit(self, files: Sequence[StagedFile], arrived: DataArrived) -> DataArrived:
-        """Append the staged files as one commit that carries the fact; return the fact with
-        the table's version in it.
+        """Append the staged files as one commit that carries the fact.
+
+        Returns:
+            The fact, with the table's version in it.
 
         Raises:
             ConflictError: the table holds this data version, or a later one, already.

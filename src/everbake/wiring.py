@@ -1,5 +1,6 @@
 """The one place that chooses adapters. It imports them late: most commands need few of them."""
 
+import atexit
 import math
 import socket
 import tempfile
@@ -13,6 +14,7 @@ from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
 
 if TYPE_CHECKING:
+    from everbake.adapters.hosting.hosts import Hosts
     from everbake.core.decision import Check
     from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
@@ -99,14 +101,14 @@ def verify(project: Path) -> "Audit":
     there = places(project)
     settings = load_settings(project)
     if settings.ledger == "sqlite":
-        with SqliteReader(there.ledger) as stored:
-            with stored.snapshot(anchors_beside(there.ledger, there.anchors)) as kept:
-                return verified(stored, kept)
+        outside = anchors_beside(there.ledger, there.anchors)
+        with SqliteReader(there.ledger) as stored, stored.snapshot(outside) as kept:
+            return verified(stored, kept)
     from everbake.adapters.sql.postgres import PostgresReader
 
-    with PostgresReader(settings.ledger) as remote:
-        with remote.snapshot(Anchors(there.state / "anchor", there.anchors)) as kept:
-            return verified(remote, kept)
+    outside = Anchors(there.state / "anchor", there.anchors)
+    with PostgresReader(settings.ledger) as remote, remote.snapshot(outside) as kept:
+        return verified(remote, kept)
 
 
 def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]]]":
@@ -165,6 +167,7 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
     global _serving_hosts  # noqa: PLW0603 - a worker keeps its hosts for as long as it lives
     if _serving_hosts is None:
         _serving_hosts = Hosts(there.state / "snapshots", there.project, stored)
+        atexit.register(_serving_hosts.close)
     stored.get(bundle.artifact)
     path = str(stored.path(bundle.artifact))
     order = SessionOrder(
@@ -177,13 +180,11 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
     return host.open("predict", msgspec.json.encode(order), limits)
 
 
-_serving_hosts: "object | None" = None
+_serving_hosts: "Hosts | None" = None
 
 
 @contextmanager
-def owning(
-    project: Path, narrate: Callable[[str], None] | None = None
-) -> "Iterator[Owner | None]":
+def owning(project: Path, narrate: Callable[[str], None] | None = None) -> "Iterator[Owner | None]":
     """Be the project's owner for a while; None if somebody else is.
 
     Args:

@@ -74,5 +74,5 @@ def test_swapping_the_models_mirrors_the_interval():
 def test_a_perfect_separation_is_believed_from_twenty_rows_of_each_class(m, bounds):
     y = np.repeat([False, True], m)
     interval = auroc_interval(y, -1.0 * y, 1.0 * y)
-    assert interval.difference == 1.0
-    assert (interval.lower, interval.upper) == bounds
+    assert interval.difference == pytest.approx(1.0)
+    assert (interval.lower, interval.upper) == pytest.approx(bounds)

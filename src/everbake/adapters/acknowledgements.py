@@ -24,7 +24,11 @@ class WorkerAcknowledgements:
         """Return when every living worker answers from this deployment of the model."""
         until = time.monotonic() + BOUND
         while behind := self._behind(model, generation):
-            refused = [said["errors"][model] for said in behind if model in said.get("errors", {})]
+            refused = [
+                said["errors"][model]
+                for said in behind
+                if said.get("failed", {}).get(model, 0) >= generation
+            ]
             if refused or time.monotonic() > until:
                 raise ConflictError(
                     "EB415",

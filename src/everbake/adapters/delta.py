@@ -155,7 +155,7 @@ class DeltaTables:
         if extra:
             table.alter.add_columns(extra)
         table.create_write_transaction(
-            actions=actions,
+            actions=list(actions),
             mode="append",
             schema=table.schema(),
             partition_by=[],

@@ -37,8 +37,9 @@ class ContractFiles:
         fresh = path.with_suffix(f".{os.getpid()}.part")
         try:
             self._folder.mkdir(exist_ok=True)
-            before = path.read_text(encoding="utf-8") if path.is_file() else None
-            text = render(contract, version) if before is None else rewrite(before, contract, version)
+            text = render(contract, version)
+            if path.is_file():
+                text = rewrite(path.read_text(encoding="utf-8"), contract, version)
             fresh.write_text(text, encoding="utf-8")
             fresh.replace(path)
         except OSError as error:

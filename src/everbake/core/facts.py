@@ -7,11 +7,13 @@ has to read what is there already.
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from everbake.core.decision import Verdict
 from everbake.core.spec import RecipeSpec
+from everbake.errors import HealthError
 
 GENESIS = "0" * 64  # what the first fact of a chain is linked to
 
@@ -341,6 +343,7 @@ FACTS: dict[str, type] = {
     "paused": Paused,
     "resumed": Resumed,
 }
+F = TypeVar("F")
 _NAMES = {kind: name for name, kind in FACTS.items()}
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
@@ -376,6 +379,22 @@ def digest(*parts: str) -> str:
         state.update(len(data).to_bytes(8, "big"))
         state.update(data)
     return state.hexdigest()
+
+
+def expected(entry: Entry | None, kind: type[F]) -> F:
+    """The fact of an entry that must be there and of this kind.
+
+    Raises:
+        HealthError: it is not; somebody changed the ledger.
+    """
+    fact = None if entry is None else entry.fact
+    if not isinstance(fact, kind):
+        raise HealthError(
+            "EB409",
+            f"the ledger holds {type(fact).__name__} where {kind.__name__} should be",
+            mend="everbake audit verify",
+        )
+    return fact
 
 
 def run_id(model: str, cause: str, attempt: int) -> str:

@@ -132,7 +132,7 @@ def _due(model: ModelState, state: State, now: float) -> Retrain | None:
     if model.paused or model.data_version == 0:
         return None
     if model.last_again and model.last_cause and model.last_attempt < MOST_ATTEMPTS:
-        return _another_attempt(model, now)
+        return _another_attempt(model, model.last_cause, now)
     causes = _causes(model, state.covered_rows.get(model.model, 0))
     if not causes:
         return None
@@ -153,10 +153,9 @@ def _causes(model: ModelState, covered_rows: int) -> list[tuple[int, str, str]]:
     return causes
 
 
-def _another_attempt(model: ModelState, now: float) -> Retrain | None:
+def _another_attempt(model: ModelState, cause: str, now: float) -> Retrain | None:
     if now < model.last_ended + BACK_OFF * 2 ** (model.last_attempt - 1):
         return None
-    assert model.last_cause is not None
     attempt = model.last_attempt + 1
-    run = run_id(model.model, model.last_cause, attempt)
-    return Retrain(model.model, run, model.last_cause, "data", attempt)
+    run = run_id(model.model, cause, attempt)
+    return Retrain(model.model, run, cause, "data", attempt)

@@ -138,23 +138,7 @@ class Gate:
                 f"Gate(metric) is {self.metric!r}, not a function",
                 mend="pass the function itself, such as sklearn.metrics.mean_squared_error",
             )
-        name = metric_name(self.metric)
-        known = known_metric(name)
-        if self.better is None:
-            if known is None:
-                raise RecipeError(
-                    "EB205",
-                    f"everbake does not know which way {name} is better",
-                    mend=f'Gate({name}, better="lower") or better="higher"',
-                )
-            object.__setattr__(self, "better", known.better)
-        _among(self.better, get_args(Better), "Gate(better)")
-        if known is not None and known.better != self.better:
-            raise RecipeError(
-                "EB205",
-                f"{name} is better when {known.better}, not {self.better}",
-                mend=f'Gate({name}, better="{known.better}")',
-            )
+        object.__setattr__(self, "better", self.direction)
         _among(self.rule, get_args(Rule), "Gate(rule)")
         _among(self.if_inconclusive, get_args(IfInconclusive), "Gate(if_inconclusive)")
         if not 0 <= self.equal_within <= self.tolerance:
@@ -163,6 +147,27 @@ class Gate:
                 f"equal_within is {self.equal_within}, tolerance {self.tolerance}",
                 mend="0 <= equal_within <= tolerance",
             )
+
+    @property
+    def direction(self) -> Better:
+        """Which way is better: as given, or as known of the metric."""
+        name = metric_name(self.metric)
+        known = known_metric(name)
+        better = self.better or (known.better if known else None)
+        if better is None:
+            raise RecipeError(
+                "EB205",
+                f"everbake does not know which way {name} is better",
+                mend=f'Gate({name}, better="lower") or better="higher"',
+            )
+        _among(better, get_args(Better), "Gate(better)")
+        if known is not None and known.better != better:
+            raise RecipeError(
+                "EB205",
+                f"{name} is better when {known.better}, not {better}",
+                mend=f'Gate({name}, better="{known.better}")',
+            )
+        return better
 
 
 @dataclass(frozen=True)
@@ -267,7 +272,8 @@ def _check_function(
         why = ""
         if extra:
             near = get_close_matches(extra[0].name, keywords, n=1, cutoff=0.5)
-            why = f"{extra[0].name!r} is not passed" + (f"; did you mean {near[0]!r}?" if near else "")
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            why = f"{extra[0].name!r} is not passed{hint}"
         raise RecipeError(
             "EB203", f"{role} has the signature {signature}", why=why, mend=f"def {form}: ..."
         )
@@ -276,13 +282,12 @@ def _check_function(
 def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
     """The plain-data form of a recipe; `rows_form` is what `train` wants its rows as."""
     gate = recipe.gate
-    assert gate.better is not None  # set by Gate.__post_init__
     return RecipeSpec(
         name=recipe.name,
         table=recipe.data,
         gate=GateSpec(
             metric=metric_name(gate.metric),
-            better=gate.better,
+            better=gate.direction,
             rule=gate.rule,
             tolerance=gate.tolerance,
             equal_within=gate.equal_within,
@@ -316,4 +321,5 @@ def _describe_split(split: Split | None) -> SplitSpec:
         return SplitSpec("time", split.newest)
     if isinstance(split, GroupSplit):
         return SplitSpec("group", split.share)
-    return SplitSpec("hash", split.share, stratify=split.stratify) if split else SplitSpec("hash", 0.2)
+    hashed = split or HashSplit()
+    return SplitSpec("hash", hashed.share, stratify=hashed.stratify)

@@ -10,7 +10,9 @@ _PATTERNS = (
     re.compile(r"(?i)\b((?:[a-z_]*(?:secret|token|passw(?:or)?d|api_?key))\s*[=:]\s*)[^\s,;\"']+"),
     re.compile(r"(\b)AKIA[0-9A-Z]{16}\b"),
     re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"),
-    re.compile(r"()-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
+    re.compile(
+        r"()-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL
+    ),
 )
 
 

@@ -13,6 +13,7 @@ from everbake.core.facts import (
     RecipeChanged,
     RetrainRequested,
     digest,
+    expected,
 )
 from everbake.core.loop import ModelState, due, model_state
 from everbake.engine.patience import patiently
@@ -21,7 +22,6 @@ from everbake.engine.state import load_model, load_state, unknown_model
 from everbake.errors import ConflictError, UsageError
 from everbake.ports import Batch, Ports
 from everbake.stages.ingest import adopt, ingest
-
 
 _LOOK_BACK = 100  # runs among which the one over a data version is looked for
 
@@ -130,10 +130,11 @@ class Owner:
             if adopted:
                 state = load_model(self.ports.ledger, batch.model)
             before = state.data_version - len(adopted)
-            fact = ingest(batch, state, self.ports).fact
-            if isinstance(fact, BatchQuarantined):
-                return Received(batch.model, fact.rows, None, fact.quarantine, duplicate=False)
-            assert isinstance(fact, DataArrived)
+            entry = ingest(batch, state, self.ports)
+            if isinstance(entry.fact, BatchQuarantined):
+                held = entry.fact
+                return Received(batch.model, held.rows, None, held.quarantine, duplicate=False)
+            fact = expected(entry, DataArrived)
             # A commit adopted just now was never acknowledged: the repeated call gets its answer.
             known = fact.version <= before
             return Received(batch.model, fact.rows, fact.version, None, duplicate=known)

@@ -1,17 +1,21 @@
-"""A run, top to bottom. What is recorded wins: after a crash it goes on at the first step without
-a fact, and nothing else remembers anything."""
+"""A run, top to bottom.
+
+What is recorded wins: after a crash it goes on at the first step without a fact, and nothing else
+remembers anything.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from everbake.core.facts import (
     Concluded,
-    DataArrived,
+    Entry,
     Evaluated,
     Fact,
     RunPinned,
     Trained,
     TrainingFailed,
+    expected,
     step_id,
 )
 from everbake.core.loop import Retrain
@@ -23,8 +27,6 @@ from everbake.stages.evaluate import evaluate
 from everbake.stages.pin import pin
 from everbake.stages.train import train
 
-STEPS = ("pin", "train", "evaluate", "conclude")
-
 
 def pipeline(order: Retrain, ports: Ports, deciding: AbstractContextManager[object]) -> Concluded:
     """Bake one candidate and decide about it. The same run id is one run, whatever dies.
@@ -34,38 +36,53 @@ def pipeline(order: Retrain, ports: Ports, deciding: AbstractContextManager[obje
         ports: the outside.
         deciding: held while a deployment is decided, so that people and runs take turns.
     """
-    run = order.run
-    pinned = once("pin", run, ports, lambda: pin(order, load_model(ports.ledger, order.model), ports))
-    assert isinstance(pinned, RunPinned)
-    arrived = arrived_at(ports.ledger, pinned.model, pinned.data_version)
-    trained = once("train", run, ports, lambda: train(pinned, arrived, ports))
-    assert isinstance(trained, Trained | TrainingFailed)
-    evaluated = _evaluated(pinned, trained, arrived, ports)
-    with deciding:
-        concluded = once(
-            "conclude",
-            run,
-            ports,
-            lambda: conclude(pinned, trained, evaluated, load_model(ports.ledger, pinned.model)),
-        )
-    assert isinstance(concluded, Concluded)
-    return concluded
-
-
-def _evaluated(
-    pinned: RunPinned, trained: Trained | TrainingFailed, arrived: DataArrived, ports: Ports
-) -> Evaluated | TrainingFailed | None:
+    ledger, run = ports.ledger, _Steps(order.run, ports)
+    pinned = run.pin(lambda: pin(order, load_model(ledger, order.model), ports))
+    arrived = arrived_at(ledger, pinned.model, pinned.data_version)
+    trained = run.train(lambda: train(pinned, arrived, ports))
+    evaluated: Evaluated | TrainingFailed
     if isinstance(trained, TrainingFailed):
-        return None
-    done = once("evaluate", pinned.run, ports, lambda: evaluate(pinned, trained, arrived, ports))
-    assert isinstance(done, Evaluated | TrainingFailed)
-    return done
+        evaluated = trained
+    else:
+        candidate = trained
+        evaluated = run.evaluate(lambda: evaluate(pinned, candidate, arrived, ports))
+    with deciding:
+        return run.conclude(
+            lambda: conclude(pinned, trained, evaluated, load_model(ledger, pinned.model))
+        )
 
 
-def once(step: str, run: str, ports: Ports, stage: Callable[[], Fact]) -> Fact:
-    """The fact that ends a step: the recorded one, or what the stage makes now."""
-    entry_id = step_id(run, step)
-    known = ports.ledger.find(entry_id)
-    if known is not None:
-        return known.fact
-    return patiently(lambda: ports.ledger.record(entry_id, stage()), ports.clock).fact
+class _Steps:
+    """The steps of one run: each happens once, and its fact says how it ended."""
+
+    def __init__(self, run: str, ports: Ports) -> None:
+        self._run = run
+        self._ports = ports
+
+    def pin(self, stage: Callable[[], RunPinned]) -> RunPinned:
+        return expected(self._once("pin", stage), RunPinned)
+
+    def train(self, stage: Callable[[], Trained | TrainingFailed]) -> Trained | TrainingFailed:
+        entry = self._once("train", stage)
+        return _failed(entry) or expected(entry, Trained)
+
+    def evaluate(
+        self, stage: Callable[[], Evaluated | TrainingFailed]
+    ) -> Evaluated | TrainingFailed:
+        entry = self._once("evaluate", stage)
+        return _failed(entry) or expected(entry, Evaluated)
+
+    def conclude(self, stage: Callable[[], Concluded]) -> Concluded:
+        return expected(self._once("conclude", stage), Concluded)
+
+    def _once(self, step: str, stage: Callable[[], Fact]) -> Entry:
+        """The entry that ends a step: the recorded one, or what the stage makes now."""
+        ledger, entry_id = self._ports.ledger, step_id(self._run, step)
+        known = ledger.find(entry_id)
+        if known is not None:
+            return known
+        return patiently(lambda: ledger.record(entry_id, stage()), self._ports.clock)
+
+
+def _failed(entry: Entry) -> TrainingFailed | None:
+    return entry.fact if isinstance(entry.fact, TrainingFailed) else None

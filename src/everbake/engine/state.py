@@ -1,9 +1,14 @@
 """Loads what `core.loop` decides on from the ledger's projections."""
 
-from everbake.core.facts import DataArrived
+from typing import TYPE_CHECKING
+
+from everbake.core.facts import DataArrived, expected
 from everbake.core.loop import ModelState, State, model_state, order_of
 from everbake.errors import UsageError
 from everbake.ports import Reader
+
+if TYPE_CHECKING:
+    from everbake.core.project import Row
 
 
 def load_model(reader: Reader, model: str) -> ModelState:
@@ -25,7 +30,7 @@ def unknown_model(reader: Reader, model: str) -> UsageError:
 def load_state(reader: Reader, model: ModelState) -> State:
     """The state that `due` needs for one model."""
     covered = 0
-    key = {"model": model.model, "version": model.covered}
+    key: Row = {"model": model.model, "version": model.covered}
     for row in reader.rows("data_versions", key):
         covered = int(row["first_row"] or 0) + int(row["rows"] or 0)
     unfinished = {}
@@ -38,7 +43,4 @@ def load_state(reader: Reader, model: ModelState) -> State:
 def arrived_at(reader: Reader, model: str, version: int) -> DataArrived:
     """The fact of a data version."""
     row = reader.rows("data_versions", {"model": model, "version": version})[0]
-    entry = reader.find(str(row["fact"]))
-    assert entry is not None
-    assert isinstance(entry.fact, DataArrived)
-    return entry.fact
+    return expected(reader.find(str(row["fact"])), DataArrived)

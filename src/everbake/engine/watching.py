@@ -2,7 +2,6 @@
 
 import glob
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,5 +90,5 @@ def _open_for_writing() -> set[str]:
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
             if descriptor.lstat().st_mode & 0o200:
-                found.add(os.readlink(descriptor))
+                found.add(str(descriptor.readlink()))
     return found

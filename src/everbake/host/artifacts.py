@@ -1,9 +1,12 @@
 """Models as bytes: `skops` where it can, otherwise cloudpickle."""
 
 import sys
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from everbake.errors import UserCodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What skops may build beyond its own defaults. Anything else makes the model a native one.
 TRUSTED = (

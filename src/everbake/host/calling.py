@@ -36,9 +36,8 @@ def recipes_of(module: ModuleType) -> list[Recipe]:
     return recipes
 
 
-def recipe_of(module: ModuleType | None, name: str) -> Recipe:
+def recipe_of(module: ModuleType, name: str) -> Recipe:
     """The recipe of one model."""
-    assert module is not None, "the job was declared without a recipe"
     return next(recipe for recipe in recipes_of(module) if recipe.name == name)
 
 

@@ -26,7 +26,7 @@ SAMPLE = 1_000
 
 def check(order: CheckOrder, context: JobContext) -> CheckReport:
     """Train twice on a sample, predict, score, and compare features of all and of each row."""
-    recipe = recipe_of(context.recipe_module, order.model)
+    recipe = recipe_of(context.recipe, order.model)
     declared = Check("recipe", "pass", f"{order.model} imports and is well formed")
     if not order.files:
         detail = "no data yet: train, predict and the metric were not tried"

@@ -23,11 +23,11 @@ from everbake.errors import EverbakeError
 from everbake.host.parsing import ParseOrder, parse
 from everbake.host.protocol import JobContext, JobEntry, JobFunction, SessionEntry
 
-O = TypeVar("O")
+Order = TypeVar("Order")
 _REFUSED = "refused"
 
 
-def _job(order: type[O], function: Callable[[O, JobContext], object]) -> JobFunction:
+def _job(order: type[Order], function: Callable[[Order, JobContext], object]) -> JobFunction:
     """A job over typed values: its order is decoded, its report encoded, its refusal kept."""
 
     def run(body: bytes, context: JobContext) -> bytes:
@@ -55,8 +55,7 @@ def _describe(_: object, context: JobContext) -> object:
     from everbake.host.calling import recipes_of
     from everbake.host.rows import rows_form
 
-    assert context.recipe_module is not None
-    recipes = recipes_of(context.recipe_module)
+    recipes = recipes_of(context.recipe)
     return DescribeReport(tuple(describe(r, rows_form(r.train)) for r in recipes))
 
 

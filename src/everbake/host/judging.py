@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.gate import Rules, judge_rows, rail
-from everbake.core.recipe import Recipe, metric_name
+from everbake.core.metrics import metric_name
+from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
 from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
-    recipe = recipe_of(context.recipe_module, order.model)
+    recipe = recipe_of(context.recipe, order.model)
     rows = _rows(order)
     # Without a row that the champion has not seen, it has no answers; but it is there.
     unseen = np.empty(0) if order.has_champion else None
@@ -44,11 +45,10 @@ def _rows(order: JudgeOrder) -> "pd.DataFrame":
 def rules_of(recipe: Recipe) -> Rules:
     """The gate as the judge wants it."""
     gate = recipe.gate
-    assert gate.better is not None  # set by Gate.__post_init__
     return Rules(
         name=metric_name(gate.metric),
         metric=gate.metric,
-        better=gate.better,
+        better=gate.direction,
         rule=gate.rule,
         tolerance=gate.tolerance,
         equal_within=gate.equal_within,

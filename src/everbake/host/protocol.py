@@ -27,6 +27,13 @@ class JobContext:
     threads: int
     log: Callable[[str], None]
 
+    @property
+    def recipe(self) -> ModuleType:
+        """The imported recipe, for a job that was declared to need it."""
+        if self.recipe_module is None:
+            raise LookupError("this job was declared to need no recipe")
+        return self.recipe_module
+
 
 JobFunction = Callable[[bytes, JobContext], bytes]
 SessionFunction = Callable[[bytes, JobContext, socket.socket], None]

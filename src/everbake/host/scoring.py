@@ -17,7 +17,7 @@ from everbake.host.training import ANSWERS, save_array
 
 def score(order: ScoreOrder, context: JobContext) -> dict[str, int]:
     """Leave the model's answers for some rows in `context.work`; report how many there are."""
-    recipe = recipe_of(context.recipe_module, order.model)
+    recipe = recipe_of(context.recipe, order.model)
     positions = np.load(order.judge)
     rows = read_table(order.files, order.rows).take(pa.array(positions))
     answers = predict(recipe, load_model(order.saved), with_features(recipe, rows))

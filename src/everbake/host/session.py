@@ -39,7 +39,7 @@ def answer_requests(body: bytes, context: JobContext, connection: socket.socket)
     out. What the user's code raises ends one request, not the session.
     """
     order = msgspec.json.decode(body, type=SessionOrder)
-    recipe = recipe_of(context.recipe_module, order.model)
+    recipe = recipe_of(context.recipe, order.model)
     model = load_model(order.saved)
     decoder = msgspec.msgpack.Decoder(Call)
     while (request := receive_frame(connection)) is not None:

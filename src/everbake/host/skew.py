@@ -44,7 +44,7 @@ def _differing(together: "pd.DataFrame", alone: "pd.DataFrame") -> str | None:
     """The first column that differs, None if all are the same."""
     if list(together.columns) != list(alone.columns):
         missing = set(together.columns) ^ set(alone.columns)
-        return str(sorted(map(str, missing))[0]) if missing else str(alone.columns[0])
+        return min(map(str, missing)) if missing else str(alone.columns[0])
     for name in together.columns:
         one, other = together[name].to_numpy()[0], alone[name].to_numpy()[0]
         if not _same(one, other):

@@ -52,7 +52,7 @@ def split(table: pa.Table, spec: RecipeSpec, champion: Mask | None) -> Held:
 
 def held_out(table: pa.Table, spec: RecipeSpec) -> Mask:
     """The rows that the split holds out. Of a single row, none: there must be one to train on."""
-    if table.num_rows < 2:
+    if table.num_rows <= 1:
         return np.zeros(table.num_rows, np.bool_)
     if spec.split.kind == "time":
         return _newest(_times(table, spec), spec.split)

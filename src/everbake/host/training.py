@@ -52,7 +52,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         UserCodeError: what the recipe's functions gave cannot be used.
         RecipeError: the recipe does not fit the data.
     """
-    recipe = recipe_of(context.recipe_module, order.model)
+    recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
     _check_columns(recipe, table)
     held = _held(order, recipe, table)
@@ -172,8 +172,7 @@ def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
     if not held.judge.any():
         return ()
     both = int((held.train & held.judge).sum())
-    state = "fail" if both else "pass"
-    checks = [Check("leakage", state, f"{both} held-out rows were trained on")]
+    checks = [Check("leakage", "fail" if both else "pass", f"{both} held-out rows were trained on")]
     hashes = table.column(HASH).to_numpy()
     twins = int(np.isin(hashes[held.judge], hashes[held.train]).sum())
     if twins:

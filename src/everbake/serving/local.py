@@ -125,7 +125,7 @@ def _native(
 def _refused(problem: ProblemError, name: str) -> DataError:
     return DataError(
         "EB130",
-        problem.detail,
+        problem.what,
         where=name,
         mend="see the columns with `everbake data show NAME`",
     )

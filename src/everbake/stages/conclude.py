@@ -14,14 +14,20 @@ class _Verdict(msgspec.Struct):
 def conclude(
     pinned: RunPinned,
     trained: Trained | TrainingFailed,
-    evaluated: Evaluated | TrainingFailed | None,
+    evaluated: Evaluated | TrainingFailed,
     model: ModelState,
 ) -> Concluded:
-    """What follows from a run, for the model as it is now (people may have acted meanwhile)."""
+    """What follows from a run, for the model as it is now (people may have acted meanwhile).
+
+    Args:
+        pinned: what the run worked on.
+        trained: the candidate, or why there is none.
+        evaluated: the comparison, or why there is none (the same failure, without a candidate).
+        model: the model's state.
+    """
     if isinstance(trained, TrainingFailed):
         return _failed(pinned, trained, model)
-    if not isinstance(evaluated, Evaluated):
-        assert isinstance(evaluated, TrainingFailed)
+    if isinstance(evaluated, TrainingFailed):
         return _failed(pinned, evaluated, model)
     verdict = msgspec.json.decode(evaluated.decision, type=_Verdict).verdict
     # A winner over somebody who no longer serves has not beaten the one who does.

@@ -1,14 +1,18 @@
 """Arriving files become a data version, or a quarantined batch. Nothing in between."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from everbake.core.contract import Contract, Parsed
 from everbake.core.dataset import Special
-from everbake.core.facts import BatchQuarantined, DataArrived, Entry, digest
+from everbake.core.facts import BatchQuarantined, DataArrived, Entry, digest, expected
 from everbake.core.loop import ModelState
 from everbake.ports import Batch, Ports
+
+if TYPE_CHECKING:
+    from everbake.core.project import Row
 
 
 def data_id(model: str, batch: str) -> str:
@@ -54,11 +58,10 @@ def _contract(model: ModelState, ports: Ports) -> Contract | None:
     """The contract after the newest data version, with what people wrote into its file."""
 
     def at(version: int) -> Contract:
-        key = {"model": model.model, "version": version}
-        entry = ports.ledger.find(str(ports.ledger.rows("data_versions", key)[0]["fact"]))
-        assert entry is not None
-        assert isinstance(entry.fact, DataArrived)
-        return msgspec.json.decode(entry.fact.contract, type=Contract)
+        key: Row = {"model": model.model, "version": version}
+        row = ports.ledger.rows("data_versions", key)[0]
+        fact = expected(ports.ledger.find(str(row["fact"])), DataArrived)
+        return msgspec.json.decode(fact.contract, type=Contract)
 
     table = model.spec.table
     special = Special(table.label, table.time, table.key, table.group)
@@ -89,8 +92,8 @@ def arrive(parsed: Parsed, arrived: DataArrived, ports: Ports) -> Entry:
         return known
     committed = ports.tables.commit(parsed.files, arrived)
     entry = ports.ledger.record(entry_id, committed)
-    assert parsed.contract is not None
-    ports.contracts.write(arrived.model, parsed.contract, arrived.version)
+    contract = msgspec.json.decode(arrived.contract, type=Contract)
+    ports.contracts.write(arrived.model, contract, arrived.version)
     return entry
 
 

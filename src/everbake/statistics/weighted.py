@@ -43,12 +43,17 @@ def average_precision(positive: Flags, answers: NDArray[Any], weights: Floats) -
     """Average precision: precision summed over the steps of recall."""
     order = np.argsort(-answers, kind="stable")
     ranked = answers[order]
-    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    last = np.append(ranked[1:] != ranked[:-1], True)
     sorted_weights = weights[:, order]
-    called = np.cumsum(sorted_weights, axis=1)[:, ends]
-    hits = np.cumsum(sorted_weights * positive[order], axis=1)[:, ends]
-    steps = np.diff(hits, axis=1, prepend=0.0)
-    return _share(np.sum(steps * _share(hits, called), axis=1), hits[:, -1])
+    called = np.cumsum(sorted_weights, axis=1)
+    sorted_weights *= positive[order]
+    hits = np.cumsum(sorted_weights, axis=1, out=sorted_weights)
+    if not last.all():
+        called, hits = called[:, last], hits[:, last]
+    precisions = np.divide(hits, called, out=called, where=called > 0)
+    precisions[:, 1:] *= np.diff(hits, axis=1)
+    precisions[:, 0] *= hits[:, 0]
+    return _share(np.sum(precisions, axis=1), hits[:, -1])
 
 
 WEIGHTED: dict[str, Weighted] = {

@@ -10,7 +10,7 @@ from everbake.ports import Reader
 SCHEMA = 1
 
 
-def data_outcome(
+def data_outcome(  # noqa: PLR0913 - one parameter for each thing that is reported
     reader: Reader,
     model: str,
     *,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.ports import Blobs
 from everbake.adapters.hosting.process import HostProcess, HostProgram
+from everbake.ports import Blobs
 
 KEPT = 4  # hosts of older snapshots are ended beyond this
 

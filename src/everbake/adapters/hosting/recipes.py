@@ -7,13 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.ports import Blobs
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, report_of
 from everbake.core.snapshot import code_digest, imports
 from everbake.core.work import DescribeReport
 from everbake.errors import RecipeError
-from everbake.ports import Described
+from everbake.ports import Blobs, Described
 from everbake.wire import JobLimits
 
 _LIMITS = JobLimits(memory_bytes=4 * 2**30, seconds=300.0, threads=1)

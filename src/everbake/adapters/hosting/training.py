@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.ports import Blobs
 from everbake.adapters.hosting.environment import describe_environment
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, failure_of, report_of
@@ -20,7 +19,7 @@ from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.redact import redacted, secrets_in
 from everbake.core.work import JudgeOrder, Model, ScoreOrder, TrainOrder, TrainReport
 from everbake.errors import Retry
-from everbake.ports import Batch, Compared, Failure, TrainedModel
+from everbake.ports import Batch, Blobs, Compared, Failure, TrainedModel
 from everbake.wire import OUTPUT, JobLimits, JobOutcome
 
 _PARSE_LIMITS = JobLimits(4 * 2**30, 6 * 3600.0, os.cpu_count() or 1)

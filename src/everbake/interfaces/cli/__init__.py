@@ -55,9 +55,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, function, _ = COMMANDS[cmd_name]
-        found: click.Command = getattr(
-            import_module(f"everbake.interfaces.cli.{module}"), function
-        )
+        found: click.Command = getattr(import_module(f"everbake.interfaces.cli.{module}"), function)
         return found
 
     @override
@@ -103,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(lambda: cli.main(words, prog_name="everbake", standalone_mode=False), words))
 
 
-def run(call: Callable[[], Any], words: list[str]) -> int:
+def run(call: Callable[[], Any], words: list[str]) -> int:  # noqa: PLR0911 - one code for each way to end
     """The exit code of a call; what went wrong is told on stderr."""
     try:
         code = call()

@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from everbake import wiring
-from everbake.config.settings import load_settings
 from everbake.codes import CODES
+from everbake.config.settings import load_settings
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, tell
 from everbake.interfaces.render import MARKS, table
@@ -179,10 +179,9 @@ def error(code: str, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """A completion script; for bash: eval "$(everbake completion bash)"."""
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
     from everbake.interfaces.cli import cli
 
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(cli, {}, "everbake", "_EVERBAKE_COMPLETE").source())
+    kinds = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+    click.echo(kinds[shell](cli, {}, "everbake", "_EVERBAKE_COMPLETE").source())

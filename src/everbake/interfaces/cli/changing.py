@@ -35,7 +35,7 @@ from everbake.interfaces.render import outcome_text
 @no_wait_option
 @timeout_option
 @click.pass_obj
-def ingest(  # noqa: PLR0913 - a parameter an option
+def ingest(
     project: Path,
     name: str,
     files: tuple[str, ...],

@@ -69,7 +69,9 @@ def show(project: Path, name: str, batch: str | None, as_json: bool) -> None:  #
         return
     entry = outcomes.quarantined(reader, name, batch)
     if entry is None:
-        raise UsageError("EB006", f"no quarantined batch {batch!r}", mend=f"everbake data ls {name}")
+        raise UsageError(
+            "EB006", f"no quarantined batch {batch!r}", mend=f"everbake data ls {name}"
+        )
     told = {"schema": outcomes.SCHEMA, "model": name, **entry}
     tell(told, lambda: "\n".join(_shown(entry)), as_json=as_json)
 
@@ -92,7 +94,7 @@ def _shown(entry: dict[str, Any]) -> list[str]:
 @json_option
 @timeout_option
 @click.pass_obj
-def accept(  # noqa: PLR0913 - a parameter an option
+def accept(
     project: Path,
     name: str,
     batch: str,
@@ -114,7 +116,7 @@ def accept(  # noqa: PLR0913 - a parameter an option
 @json_option
 @timeout_option
 @click.pass_obj
-def reject(  # noqa: PLR0913 - a parameter an option
+def reject(
     project: Path,
     name: str,
     batch: str,

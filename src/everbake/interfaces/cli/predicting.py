@@ -45,7 +45,9 @@ def _read(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         why = error.strerror or str(error)
-        raise DataError("EB107", "a file cannot be read", where=file, why=why, mend="give a file")
+        raise DataError(
+            "EB107", "a file cannot be read", where=file, why=why, mend="give a file"
+        ) from error
 
 
 def _bundle(project: Path, model: str, version: int | None) -> tuple[Bundle, int]:

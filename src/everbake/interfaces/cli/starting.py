@@ -1,12 +1,16 @@
 """Beginning: a recipe from a script, and a trial of it."""
 
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from everbake import wiring
+from everbake.core.decision import Check
 from everbake.errors import ConflictError, UsageError
-from everbake.interfaces.cli.calling import json_option, tell, timeout_option
+from everbake.interfaces.cli.calling import json_option, progress, tell
 from everbake.interfaces.render import MARKS
 
 
@@ -54,35 +58,18 @@ def _proposed(told: dict[str, Any]) -> str:
 @click.command()
 @click.argument("name", required=False)
 @json_option
-@timeout_option
 @click.pass_obj
-def check(
-    project: Path,
-    name: str | None,
-    as_json: bool,  # noqa: FBT001
-    lock_timeout: float,  # noqa: ARG001 - the same options as its neighbours
-) -> int:
+def check(project: Path, name: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Import the recipe, train twice on a sample, predict and score; change nothing."""
-    from everbake import wiring
-    from everbake.interfaces.cli.calling import progress
-
     with progress("check"):
         found = wiring.check(project, name)
-    reports = [
-        {"schema": 1, "model": model, "checks": [_plain(check) for check in checks]}
-        for model, checks in found
-    ]
-    for report in reports:
-        tell(report, lambda report=report: _checked(report), as_json=as_json)
-    failed = any(check["state"] == "fail" for report in reports for check in report["checks"])
+    for model, checks in found:
+        report = {"schema": 1, "model": model, "checks": [asdict(check) for check in checks]}
+        tell(report, partial(_checked, model, checks), as_json=as_json)
+    failed = any(check.state == "fail" for _, checks in found for check in checks)
     return 6 if failed else 0
 
 
-def _plain(check: Any) -> dict[str, str]:  # noqa: ANN401 - a Check
-    return {"name": check.name, "state": check.state, "detail": check.detail}
-
-
-def _checked(report: dict[str, Any]) -> str:
-    lines = [report["model"]]
-    lines += [f"  {MARKS[c['state']]} {c['name']:<10} {c['detail']}" for c in report["checks"]]
-    return "\n".join(lines)
+def _checked(model: str, checks: tuple[Check, ...]) -> str:
+    lines = [f"  {MARKS[each.state]} {each.name:<10} {each.detail}" for each in checks]
+    return "\n".join([model, *lines])
