@@ -276,6 +276,9 @@ class Training(Protocol):
     def parse(self, batch: Batch, stage: Path, contract: Contract | None, first_row: int) -> Parsed:
         """Read, check and stage a batch. Raises DataError for what is no batch at all."""
 
+    def prepare(self, snapshot: str, source: str) -> None:
+        """Get ready for jobs with this code, without waiting for it."""
+
     def environment(self, snapshot: str) -> str:
         """Blob that describes what runs would run in."""
 

@@ -64,7 +64,7 @@ def spec(name):
 def loop_of(model):
     """The facts of one model: a recipe, two batches, a run that serves, one under way."""
     pinned = RunPinned(
-        model, f"{model}-r1", "c", "data", 1, 1, "d", 1, "s", None, None, 7, "e", spec(model)
+        model, f"{model}-r1", "c", "data", 1, 1, "d", 1, "s", None, None, 7, "e", None, spec(model)
     )
     ended = Concluded(
         model=model,

@@ -47,7 +47,8 @@ def story():
         BatchQuarantined("line", "q1", "d2", 4, "[]", 1, ("b.csv",), ("blob",)),
         RunPinned(
             **run, cause_kind="data", recipe="d", recipe_number=1, snapshot="s", champion=None,
-            champion_bundle=None, seed=7, environment="e", spec=spec,
+            champion_bundle=None, seed=7, environment="e",
+            most_held_out=None, spec=spec,
         ),
         Trained("line", "r1", "b1", "linear", 5, 2, 0.1, 1000, "log"),
         Concluded(

@@ -27,6 +27,7 @@ class Evidence:
         equal_within: w, what counts as equal, in units of the metric.
         differing: k, the number of rows on which the two losses differ.
         rows_needed: further rows needed for a verdict, or None where no number is honest.
+        rows_enough: rows that would have been enough for this comparison, if known.
         rows_digest: digest of the held-out rows.
         seed: the seed of every resampling, derived from the rows.
         notes: sentences worth a reader's time that did not decide.
@@ -45,6 +46,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     gap: float | None = None
     sd: float | None = None
+    rows_enough: int | None = None
 
 
 @dataclass(frozen=True)

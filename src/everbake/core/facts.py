@@ -128,6 +128,7 @@ class RunPinned:
         champion_bundle: and its bundle.
         seed: of training.
         environment: blob that lists Python, packages, platform, commit and uncommitted changes.
+        most_held_out: rows that a split in time holds out at most: more were not needed last time.
         spec: the recipe as plain data.
     """
 
@@ -144,6 +145,7 @@ class RunPinned:
     champion_bundle: str | None
     seed: int
     environment: str
+    most_held_out: int | None
     spec: RecipeSpec
 
 

@@ -43,6 +43,7 @@ class TrainOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         champion_rows: file with the set of rows that the champion was trained on.
+        most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
     """
 
@@ -50,6 +51,7 @@ class TrainOrder:
     files: tuple[str, ...]
     rows: int
     champion_rows: str | None
+    most_held_out: int | None = None
     refit: bool = False
 
 

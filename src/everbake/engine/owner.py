@@ -72,6 +72,12 @@ class Owner:
         for row in self.ports.ledger.rows("models"):
             self.adopt(str(row["model"]))
 
+    def prepare(self) -> None:
+        """Have everything ready for the next run of every model."""
+        for row in self.ports.ledger.rows("models"):
+            state = model_state(row)
+            self.ports.training.prepare(state.snapshot, state.source)
+
     def adopt(self, model: str) -> None:
         """Record the commits of a model's table that have no fact yet."""
         with self._of(model).arriving:

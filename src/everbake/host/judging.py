@@ -1,11 +1,13 @@
 """The job that judges a candidate by answers that were computed before."""
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from everbake.core.decision import Decision
 from everbake.core.gate import Rules, judge_rows, rail
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
@@ -13,9 +15,12 @@ from everbake.core.work import JudgeOrder
 from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
+from everbake.statistics.power import rows_for
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FEWEST = 30  # held-out rows, below which intervals rest on too little
 
 
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
@@ -34,7 +39,18 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
     )
-    return decision.with_checks(order.checks).to_dict()
+    return _with_enough(decision).with_checks(order.checks).to_dict()
+
+
+def _with_enough(decision: Decision) -> Decision:
+    """The decision with the number of rows that would have been enough, for the next split."""
+    evidence = decision.evidence
+    if evidence is None or not evidence.sd or decision.champion is None:
+        return decision
+    enough = rows_for(evidence.sd, evidence.tolerance, evidence.level)
+    if enough is None:
+        return decision
+    return replace(decision, evidence=replace(evidence, rows_enough=max(FEWEST, enough)))
 
 
 def _rows(order: JudgeOrder) -> "pd.DataFrame":

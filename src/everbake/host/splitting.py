@@ -34,15 +34,18 @@ class Held:
     seen: int
 
 
-def split(table: pa.Table, spec: RecipeSpec, champion: Mask | None) -> Held:
+def split(
+    table: pa.Table, spec: RecipeSpec, champion: Mask | None, most: int | None = None
+) -> Held:
     """Divide the rows.
 
     Args:
         table: all rows in order of arrival, with their hidden columns.
         spec: the recipe.
         champion: the rows that the champion was trained on, from the first row on.
+        most: rows that a share of the newest is cut down to.
     """
-    held = held_out(table, spec)
+    held = held_out(table, spec, most)
     if champion is None:
         return Held(~held, held, 0)
     known = np.zeros(table.num_rows, np.bool_)
@@ -50,12 +53,12 @@ def split(table: pa.Table, spec: RecipeSpec, champion: Mask | None) -> Held:
     return Held(~held, held & ~known, int((held & known).sum()))
 
 
-def held_out(table: pa.Table, spec: RecipeSpec) -> Mask:
+def held_out(table: pa.Table, spec: RecipeSpec, most: int | None = None) -> Mask:
     """The rows that the split holds out. Of a single row, none: there must be one to train on."""
     if table.num_rows <= 1:
         return np.zeros(table.num_rows, np.bool_)
     if spec.split.kind == "time":
-        return _newest(_times(table, spec), spec.split)
+        return _newest(_times(table, spec), spec.split, most)
     if spec.split.kind == "group":
         return _by_hash(_column_hashes(table, str(spec.table.group)), spec.split)
     hashes = _column_hashes(table, spec.table.key) if spec.table.key else _own_hashes(table)
@@ -64,7 +67,7 @@ def held_out(table: pa.Table, spec: RecipeSpec) -> Mask:
     return _in_strata(table, spec.split, hashes)
 
 
-def _newest(times: np.ndarray[Any, Any], split: SplitSpec) -> Mask:
+def _newest(times: np.ndarray[Any, Any], split: SplitSpec, most: int | None) -> Mask:
     count = len(times)
     order = np.argsort(times, kind="stable")
     if split.span_seconds is not None:
@@ -72,7 +75,8 @@ def _newest(times: np.ndarray[Any, Any], split: SplitSpec) -> Mask:
         if held.all():
             held[order[0]] = False
         return np.asarray(held)
-    newest = min(max(1, round(count * (split.share or 0.0))), count - 1)
+    share = round(count * (split.share or 0.0))
+    newest = min(max(1, share if most is None else min(share, most)), count - 1)
     held = np.zeros(count, np.bool_)
     held[order[-newest:]] = True
     return held

@@ -102,7 +102,8 @@ def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     champion = None
     if order.champion_rows is not None:
         champion = unpack_rows(Path(order.champion_rows).read_bytes())
-    held = split(table, describe(recipe, rows_form(recipe.train)), champion)
+    spec = describe(recipe, rows_form(recipe.train))
+    held = split(table, spec, champion, order.most_held_out)
     train = held.train & labelled
     if not train.any():
         raise UserCodeError(

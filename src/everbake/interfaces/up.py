@@ -74,6 +74,7 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
         workers.start()
         channel = Channel(there.socket, owner, _unforeseen(narrate))
         stack.callback(channel.close)
+        owner.prepare()
         workers.wait_until_ready()
         port = listener.getsockname()[1]
         yield owner, f"http://{up.host}:{port}"

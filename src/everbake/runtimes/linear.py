@@ -317,14 +317,22 @@ class LinearRuntime:
 def _as_floats(values: object, column: str) -> Floats:
     """The numbers of a column, NaN for None."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        numbers: Floats = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        for row, value in enumerate(values):  # type: ignore[arg-type, var-annotated]
-            try:
-                np.float64(0.0 if value is None else value)
-            except (TypeError, ValueError, OverflowError):
-                raise RowRefusedError("no number", column, row) from None
-        raise
+        raise _no_number(values, column) from None
+    if numbers.ndim != 1:
+        raise _no_number(values, column)
+    return numbers
+
+
+def _no_number(values: object, column: str) -> RowRefusedError:
+    """The refusal of the first value that is no number."""
+    for row, value in enumerate(values):  # type: ignore[arg-type, var-annotated]
+        try:
+            float(0.0 if value is None else value)
+        except (TypeError, ValueError, OverflowError):
+            return RowRefusedError("no number", column, row)
+    return RowRefusedError("no number", column, 0)
 
 
 def _linked(scores: Floats, link: Link) -> Floats:

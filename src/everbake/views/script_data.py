@@ -27,6 +27,10 @@ _SAME_ROWS = frozenset(
     ]
 )
 _FEWER_ROWS = frozenset(["dropna", "drop_duplicates", "query", "head", "tail"])
+_TRANSFORMS = frozenset(
+    "assign rename astype fillna replace pipe merge join interpolate ffill bfill clip round where "
+    "mask apply map drop set_axis add_prefix add_suffix transform".split()
+)
 _MASKS = frozenset(
     [
         "isin",
@@ -144,6 +148,34 @@ def is_view(node: ast.expr) -> bool:
     )
 
 
+def is_frame(node: ast.expr) -> bool:
+    """Whether an expression is the table, columns of it, or the table changed by methods."""
+    while not is_view(node):
+        if not isinstance(node, ast.Call):
+            return False
+        if called(node) in {"get_dummies", "merge"} and node.args and not is_frame_method(node):
+            node = node.args[0]
+        elif is_frame_method(node) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        else:
+            return False
+    return True
+
+
+def is_frame_method(node: ast.Call) -> bool:
+    """Whether a call may be a method that makes a table of a table."""
+    return (
+        isinstance(node.func, ast.Attribute)
+        and node.func.attr in _TRANSFORMS
+        and (ROWS in names(node.func.value))
+    )
+
+
+def parsed(text: str) -> ast.expr:
+    """The syntax tree of an expression."""
+    return ast.parse(text, mode="eval").body
+
+
 def without(columns: Iterable[ast.expr], table: ast.expr | None = None) -> ast.expr:
     """`rows.drop(columns=[...], errors="ignore")`: serving rows have no label to drop."""
     return ast.Call(
@@ -167,10 +199,14 @@ class Closer(ast.NodeTransformer):
     Args:
         known: what stands for data.
         literal: the value of an expression if the script fixes it, else None.
+        index: the column that the script made the index of its table.
     """
 
-    def __init__(self, known: dict[str, Data], literal: Callable[[ast.expr], object]) -> None:
+    def __init__(
+        self, known: dict[str, Data], literal: Callable[[ast.expr], object], index: str = ""
+    ) -> None:
         self._known = known
+        self._index = index
         self._literal = literal
         self._chain: tuple[ast.expr, ...] = ()
         self._filters: list[ast.expr] = []
@@ -198,30 +234,27 @@ class Closer(ast.NodeTransformer):
             self._chain = found.chain
         return copy.deepcopy(found.expr)
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
+    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
         self.generic_visit(node)
         name = called(node)
         if name in READERS:
             return rows_name()
-        if not isinstance(node.func, ast.Attribute) or not is_view(node.func.value):
+        if not isinstance(node.func, ast.Attribute) or not is_frame(node.func.value):
             return node
-        if name in _SAME_ROWS:
-            return node.func.value
+        table = node.func.value
+        if name in _SAME_ROWS or (name == "set_index" and is_view(table)):
+            return table
         if name in _FEWER_ROWS:
-            base = ast.Call(ast.Attribute(rows_name(), name, ast.Load()), node.args, node.keywords)
-            base.keywords = [word for word in base.keywords if word.arg != "inplace"]
-            self._filters.append(base)
-            return node.func.value
-        if name == "drop":
-            return self._dropped(node, node.func.value)
-        if name == "filter" and self._literal_columns(_argument(node, "items")):
-            return ast.Subscript(rows_name(), _argument(node, "items") or node, ast.Load())
-        return node
+            words = [word for word in node.keywords if word.arg != "inplace"]
+            self._filters.append(ast.Call(_on_rows(node), node.args, words))
+            return table
+        return self._dropped(node, table) if name == "drop" else node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
         self.generic_visit(node)
-        if node.attr in {"loc", "iloc"} and is_table(node.value):
-            return node
+        if node.attr == "index" and is_view(node.value) and self._index:
+            column = ast.Subscript(rows_name(), ast.Constant(self._index), ast.Load())
+            return ast.Call(parsed("pd.DatetimeIndex"), [column], [])
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
@@ -229,6 +262,8 @@ class Closer(ast.NodeTransformer):
         by = node.value
         if isinstance(by, ast.Attribute) and by.attr in {"loc", "iloc"}:
             return self._located(node, by)
+        if called(by) == "get_dummies" and isinstance(node.slice, ast.Constant):
+            return ast.Subscript(rows_name(), node.slice, ast.Load())
         if is_view(by) or self._is_column(by):
             if self._picks_rows(node.slice):
                 return self._chosen_rows(node, by)
@@ -283,9 +318,6 @@ class Closer(ast.NodeTransformer):
                 part in index.id.lower() for part in ("idx", "index", "mask", "train", "test")
             )
         return False
-
-    def _literal_columns(self, node: ast.expr | None) -> bool:
-        return node is not None and isinstance(self._literal(node), list | tuple)
 
     def _dropped(self, node: ast.Call, table: ast.expr) -> ast.expr:
         """`drop` in one form; `drop` of rows stays away."""

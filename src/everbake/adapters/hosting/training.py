@@ -71,6 +71,10 @@ class HostTraining:
                 )
             return report_of(outcome, Parsed)
 
+    def prepare(self, snapshot: str, source: str) -> None:
+        """Start the host of a snapshot, which imports meanwhile."""
+        self._hosts.get(snapshot, source)
+
     def environment(self, snapshot: str) -> str:  # noqa: ARG002 - the same for every snapshot here
         """Blob that describes what runs would run in."""
         return self._blobs.put(describe_environment(self._project))
@@ -167,6 +171,7 @@ class HostTraining:
             files=tuple(files),
             rows=arrived.first_row + arrived.rows,
             champion_rows=self._champion_rows(pinned),
+            most_held_out=pinned.most_held_out,
             refit=step == "refit",
         )
         return self._run(pinned, step, order, self._code(pinned))
