@@ -1,4 +1,3 @@
-import hashlib
 import json
 import signal
 import socket
@@ -12,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from everbake.adapters.blobs import FileBlobs
 from everbake.core.bundle import Bundle, Input
 from everbake.core.frames import SUFFIX, Answered, payloads
 from everbake.runtimes.linear import LinearFile, Numbers, pack
@@ -67,10 +67,7 @@ class Project:
     listener: socket.socket | None = None
 
     def blob(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        (self.path / "blobs").mkdir(exist_ok=True)
-        (self.path / "blobs" / digest).write_bytes(data)
-        return digest
+        return FileBlobs(self.path / "blobs").put(data)
 
     def bundle(self, factor=2.0, runtime="linear", inputs=INPUTS) -> str:
         data = self.blob(linear_data(factor)) if runtime == "linear" else None

@@ -9,6 +9,7 @@ import threading
 import httpx
 import pytest
 
+from everbake.adapters.blobs import FileBlobs
 from everbake.views.predictions import predictions
 
 URL = "/v1/models/line/predict"
@@ -92,10 +93,10 @@ def test_acknowledges_what_answers(served, client):
 
 def test_a_damaged_version_leaves_the_old_one_answering(served, client):
     digest = served.bundle(3.0)
-    good = (served.path / "blobs" / digest).read_bytes()
+    good = FileBlobs(served.path / "blobs").path(digest).read_bytes()
     data = json.loads(good)["runtime_data"]
-    whole = (served.path / "blobs" / data).read_bytes()
-    (served.path / "blobs" / data).write_bytes(whole[:-1] + b"\x00")
+    whole = FileBlobs(served.path / "blobs").path(data).read_bytes()
+    FileBlobs(served.path / "blobs").path(data).write_bytes(whole[:-1] + b"\x00")
     generation = served.deploy(2, digest)
     errors = served.wait(lambda: served.acknowledged()["errors"])
     assert "version 2" in errors["line"]
@@ -104,7 +105,7 @@ def test_a_damaged_version_leaves_the_old_one_answering(served, client):
     assert served.acknowledged()["failed"] == {"line": generation}
     assert client.post(URL, json={"rows": [{"feature": 9}]}).json()["predictions"] == [18.0]
     assert client.get("/readyz").status_code == 200
-    (served.path / "blobs" / data).write_bytes(whole)  # it is tried again by itself
+    FileBlobs(served.path / "blobs").path(data).write_bytes(whole)  # it is tried again by itself
     served.wait_for(generation)
     assert client.post(URL, json={"rows": [{"feature": 9}]}).json()["predictions"] == [27.0]
 

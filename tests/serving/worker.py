@@ -1,7 +1,6 @@
 """A worker over files in a folder: `ledger.json`, `blobs/`, and sessions played by threads."""
 
 import argparse
-import hashlib
 import json
 import socket
 import struct
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from everbake.adapters.blobs import FileBlobs
 from everbake.core.bundle import Bundle
-from everbake.errors import HealthError
 from everbake.serving.app import Bounds
 from everbake.serving.native import Limits
 from everbake.serving.protocol import BoundedProtocol
@@ -38,26 +37,6 @@ class FileReader:
 
     def facts(self, after=0):
         return iter(())
-
-
-class FileBlobs:
-    def __init__(self, project: Path) -> None:
-        self.directory = project / "blobs"
-
-    def put(self, data: bytes) -> str:
-        raise NotImplementedError
-
-    def put_file(self, path: Path) -> str:
-        raise NotImplementedError
-
-    def get(self, blob: str) -> bytes:
-        data = self.path(blob).read_bytes()
-        if hashlib.sha256(data).hexdigest() != blob:
-            raise HealthError("EB600", f"blob {blob[:8]} is damaged")
-        return data
-
-    def path(self, blob: str) -> Path:
-        return self.directory / blob
 
 
 def session(bundle: Bundle) -> socket.socket:
@@ -109,7 +88,7 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (told.file_limit, told.file_limit))
-    sources = Sources(FileReader(told.project), FileBlobs(told.project), session)
+    sources = Sources(FileReader(told.project), FileBlobs(told.project / "blobs"), session)
     worker = Worker(
         told.project / ".everbake",
         told.worker,

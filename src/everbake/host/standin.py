@@ -148,7 +148,9 @@ class _Answers:
 
 def _probes(rows: "pd.DataFrame") -> "list[pd.DataFrame]":
     """Further rows: real ones, extreme ones, ones with gaps, one row, another index."""
-    edges = extremes(rows, np.random.default_rng(0))
+    # Few rows are repeated: each kind of extreme value must occur.
+    many = rows.iloc[np.resize(np.arange(len(rows)), _PROBE_ROWS)].reset_index(drop=True)
+    edges = extremes(many, np.random.default_rng(0))
     gaps = rows.copy()
     for place, name in enumerate(rows.columns):
         if is_number(gaps[name]) and gaps[name].to_numpy().dtype.kind == "f":

@@ -20,6 +20,7 @@ def laid_out(node: ast.AST, indent: int = 0) -> str:
     >>> laid_out(ast.parse("x = f('a')").body[0], 1)
     '    x = f("a")'
     """
+    ast.fix_missing_locations(node)
     lines = ast.unparse(node).splitlines() or [""]
     pad = _INDENT * indent
     if isinstance(node, ast.Assign | ast.Return | ast.Expr) and (

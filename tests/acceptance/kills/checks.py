@@ -115,7 +115,8 @@ def _numbers(facts: list[Fact]) -> list[str]:
 
 
 def _audit(project: Project) -> list[str]:
-    command = [sys.executable, "-m", "everbake", "-C", str(project.folder), "audit", "verify"]
-    told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", "from everbake.interfaces.cli import main; main()"]
+    command += ["-C", str(project.folder), "audit", "verify", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
     intact = told.returncode == 0 and json.loads(told.stdout)["intact"]
     return [] if intact else [f"audit: {told.stdout or told.stderr}"]

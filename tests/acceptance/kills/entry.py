@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,12 @@ class Barrier:
         return Barrier(place, Path(environment.get("EVERBAKE_TEST_REACHED", "")))
 
     def pass_by(self, moment: str, call: str, fact: str) -> None:
-        """Stop here if this is the place."""
-        if self.place in (f"{call}:{moment}", f"{call}:{moment}:{fact}"):
-            self.reached.write_text(str(os.getpid()))
+        """Stop here if this is the place, and nobody has reached it before."""
+        if self.place not in (f"{call}:{moment}", f"{call}:{moment}:{fact}"):
+            return
+        with suppress(FileExistsError), self.reached.open("x") as reached:
+            reached.write(str(os.getpid()))
+            reached.flush()
             threading.Event().wait()
 
 

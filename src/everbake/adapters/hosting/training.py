@@ -219,7 +219,6 @@ class HostTraining:
         step: str,
     ) -> Bundle:
         folder = self._work.step(pinned.run, step)
-        contract = msgspec.json.decode(arrived.contract, type=Contract)
         compiled = report.runtime != "native"
         return Bundle(
             model=pinned.model,
@@ -236,15 +235,7 @@ class HostTraining:
             why_runtime=report.why,
             artifact=self._blobs.put_file(folder / "model.bin"),
             artifact_format=report.form,
-            inputs=tuple(
-                Input(
-                    column.name,
-                    column.type,
-                    _nullable(contract, column.name),
-                    column.name in report.needed,
-                )
-                for column in report.columns
-            ),
+            inputs=_inputs(report, arrived),
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
             refit=step == "refit",
@@ -292,9 +283,18 @@ class HostTraining:
         return again if isinstance(again, Failure) else again.bundle
 
 
-def _nullable(contract: Contract, name: str) -> bool:
-    rule = contract.rule(name)
-    return rule is None or rule.nullable
+def _inputs(report: TrainReport, arrived: DataArrived) -> tuple[Input, ...]:
+    """The columns of a request: types as stored, nulls as the contract allows them."""
+    contract = msgspec.json.decode(arrived.contract, type=Contract)
+
+    def nullable(name: str) -> bool:
+        rule = contract.rule(name)
+        return rule is None or rule.nullable
+
+    return tuple(
+        Input(column.name, column.type, nullable(column.name), column.name in report.needed)
+        for column in report.columns
+    )
 
 
 def _length(path: Path) -> int:
