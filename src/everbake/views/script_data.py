@@ -5,6 +5,8 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from everbake.views.script import bound, called, names, root_name
 
 ROWS = "rows"
@@ -28,8 +30,7 @@ _SAME_ROWS = frozenset(
 )
 _FEWER_ROWS = frozenset(["dropna", "drop_duplicates", "query", "head", "tail"])
 _TRANSFORMS = frozenset(
-    "assign rename astype fillna replace pipe merge join interpolate ffill bfill clip round where "
-    "mask apply map drop set_axis add_prefix add_suffix transform".split()
+    ["assign", "rename", "astype", "fillna", "replace", "pipe", "merge", "join", "interpolate", "ffill", "bfill", "clip", "round", "where", "mask", "apply", "map", "drop", "set_axis", "add_prefix", "add_suffix", "transform"]
 )
 _MASKS = frozenset(
     [
@@ -226,6 +227,7 @@ class Closer(ast.NodeTransformer):
         closed = self.visit(copy.deepcopy(node))
         return Closed(closed, self._chain, tuple(self._filters), self._chosen)
 
+    @override
     def visit_Name(self, node: ast.Name) -> ast.expr:
         found = self._known.get(node.id)
         if found is None or node.id in self._shadowed or not isinstance(node.ctx, ast.Load):
@@ -234,7 +236,8 @@ class Closer(ast.NodeTransformer):
             self._chain = found.chain
         return copy.deepcopy(found.expr)
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
+    @override
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         name = called(node)
         if name in READERS:
@@ -250,13 +253,15 @@ class Closer(ast.NodeTransformer):
             return table
         return self._dropped(node, table) if name == "drop" else node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+    @override
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
         if node.attr == "index" and is_view(node.value) and self._index:
             column = ast.Subscript(rows_name(), ast.Constant(self._index), ast.Load())
             return ast.Call(parsed("pd.DatetimeIndex"), [column], [])
         return node
 
+    @override
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         self.generic_visit(node)
         by = node.value

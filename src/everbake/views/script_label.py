@@ -4,18 +4,27 @@ import ast
 import copy
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from everbake.views.script import called, names
-from everbake.views.script_data import ROWS, Closed, is_table, is_view, keyword_of, rows_name, without
+from everbake.views.script_data import (
+    ROWS,
+    Closed,
+    is_table,
+    is_view,
+    keyword_of,
+    rows_name,
+    without,
+)
 from everbake.views.script_trace import Step, Trace
 
 UNKNOWN = "FILL_IN_THE_LABEL"
 _INVERSES = {"log1p": "expm1", "log": "exp", "sqrt": "square", "log2": "exp2"}
 _ORDERED = frozenset(
-    "shift rolling diff cumsum cumprod cummax cummin cumcount ewm expanding pct_change rank".split()
+    ["shift", "rolling", "diff", "cumsum", "cumprod", "cummax", "cummin", "cumcount", "ewm", "expanding", "pct_change", "rank"]
 )
 _WHOLE = frozenset(
-    "mean median std var mode min max quantile sum nunique value_counts groupby qcut factorize "
-    "get_dummies fit_transform zscore interpolate ffill bfill".split()
+    ["mean", "median", "std", "var", "mode", "min", "max", "quantile", "sum", "nunique", "value_counts", "groupby", "qcut", "factorize", "get_dummies", "fit_transform", "zscore", "interpolate", "ffill", "bfill"]
 )
 
 
@@ -136,7 +145,8 @@ class _Unlabelled(ast.NodeTransformer):
         self._trace = trace
         self._label = label
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:  # noqa: N802
+    @override
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         by = node.value
         if isinstance(by, ast.Attribute) and by.attr == "iloc" and is_view(by.value):
             if _all_but_last(node.slice):
@@ -147,7 +157,8 @@ class _Unlabelled(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
+    @override
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         if called(node) != "drop" or not is_view(node):
             self.generic_visit(node)
             return node
@@ -155,7 +166,8 @@ class _Unlabelled(ast.NodeTransformer):
         given = [part for part in getattr(columns, "elts", []) if isinstance(part, ast.expr)]
         return without([*given, *self._more(given)])
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    @override
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         return without(self._more([])) if node.id == ROWS else node
 
     def _more(self, given: list[ast.expr]) -> list[ast.expr]:

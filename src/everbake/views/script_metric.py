@@ -110,10 +110,14 @@ def _options(name: str, call: ast.Call, note: str) -> Metric:
         [ast.Name("y_true", ast.Load()), ast.Name("y_pred", ast.Load())],
         words,
     )
-    module = ast.parse(f"def {made}(y_true, y_pred) -> float:\n    return 0.0")
-    wrapper = module.body[0]
-    assert isinstance(wrapper, ast.FunctionDef)
-    wrapper.body = [ast.Return(inner)]
+    arguments = [ast.arg("y_true"), ast.arg("y_pred")]
+    wrapper = ast.FunctionDef(
+        made,
+        ast.arguments([], arguments, None, [], [], None, []),
+        [ast.Return(inner)],
+        [],
+        ast.Name("float", ast.Load()),
+    )
     better = known.better if known else "lower"
     return Metric(
         made,

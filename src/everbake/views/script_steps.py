@@ -4,6 +4,8 @@ import ast
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 
+from typing_extensions import override
+
 from everbake.views.script import Function, Script, bound, called, names
 
 _ACTIONS = frozenset(
@@ -208,6 +210,7 @@ class _Swap(ast.NodeTransformer):
     def __init__(self, old: ast.AST, new: ast.AST) -> None:
         self._old, self._new = old, new
 
+    @override
     def visit(self, node: ast.AST) -> ast.AST:
         return self._new if node is self._old else self.generic_visit(node)
 
@@ -218,6 +221,7 @@ class _Names(ast.NodeTransformer):
     def __init__(self, swaps: dict[str, ast.expr]) -> None:
         self._swaps = swaps
 
+    @override
     def visit_Name(self, node: ast.Name) -> ast.expr:
         new = self._swaps.get(node.id)
         if new is None:

@@ -65,8 +65,6 @@ def rendered(parts: Parts) -> str:
     imports = {*parts.imports, *ours, Import("pandas", "", "pd")}
     if parts.model == "Any":
         imports.add(Import("typing", "Any"))
-    if any("." in one.module and not one.item for one in imports):
-        imports = {one for one in imports if one != Import("pandas")}
     stars = "".join(f"from {module} import *  # noqa: F403\n" for module in parts.stars)
     blocks = [stars + import_lines(imports)]
     blocks += _carried(parts.carried)

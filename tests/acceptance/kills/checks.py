@@ -5,11 +5,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
 from everbake import wiring
 from everbake.core.facts import Concluded, DataArrived, Entry, Fact, RunPinned, name_of
@@ -56,10 +57,17 @@ def violations(project: Project, acknowledged: list[Batch]) -> list[str]:
     ]
 
 
+def _table(project: Project) -> DeltaTable | None:
+    """The table; None before its first commit."""
+    with suppress(TableNotFoundError):
+        return DeltaTable(project.folder / ".everbake" / "tables" / "line")
+    return None
+
+
 def _rows(project: Project, acknowledged: list[Batch]) -> list[str]:
-    table = DeltaTable(project.folder / ".everbake" / "tables" / "line").to_pyarrow_table()
-    pairs = zip(table["feature"].to_pylist(), table["target"].to_pylist(), strict=True)
-    found = Counter(pairs)
+    table = _table(project)
+    rows = table.to_pyarrow_table().to_pylist() if table else []
+    found = Counter((row["feature"], row["target"]) for row in rows)
     wrong = [f"twice: row {row} is there {n} times" for row, n in found.items() if n > 1]
     for batch in acknowledged:
         there = sum(found[feature, 2 * feature] for feature in batch.features)
@@ -72,8 +80,9 @@ def _rows(project: Project, acknowledged: list[Batch]) -> list[str]:
 
 def _commits(project: Project, facts: list[Fact]) -> list[str]:
     """The table's commits are the facts' data versions, no more and no fewer."""
-    table = DeltaTable(project.folder / ".everbake" / "tables" / "line")
-    bodies = [commit["everbake.fact"] for commit in table.history() if "everbake.fact" in commit]
+    table = _table(project)
+    history = table.history() if table else []
+    bodies = [commit["everbake.fact"] for commit in history if "everbake.fact" in commit]
     committed = sorted(msgspec.json.decode(body, type=DataArrived).version for body in bodies)
     recorded = [fact.version for fact in facts if isinstance(fact, DataArrived)]
     wrong = [f"orphan: commit {v} has no fact" for v in committed if v not in recorded]

@@ -64,9 +64,9 @@ class Watch:
             self.barrier.pass_by("before", name, fact)
             try:
                 result = call(*arguments, **named)
-                self.barrier.pass_by("after", name, fact)
             finally:
                 self.tape.note("after", name, fact)
+            self.barrier.pass_by("after", name, fact)
             return result
 
         return watched

@@ -89,5 +89,7 @@ class Told:
             self.owner = int(pid) if moment == "before" else None
             return
         name = call if fact == "-" else f"{call} {fact}"
-        during, behind = _STEP_OF.get(name, ("", ""))
+        if name not in _STEP_OF:
+            return
+        during, behind = _STEP_OF[name]
         self.steps.setdefault(int(pid), {})[thread] = during if moment == "before" else behind

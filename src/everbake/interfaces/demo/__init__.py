@@ -1,0 +1,1 @@
+"""A year of real data through the real loop, in a minute."""
