@@ -55,7 +55,7 @@ SAME = {
         Traced("predict", ("a", "b"), None),
     ),
     "numpy, other order": (
-        lambda m, r: m.predict(r[["b", "a"]].values),  # noqa: PD011
+        lambda m, r: m.predict(r[["b", "a"]].values),
         REGRESSION,
         Traced("predict", ("b", "a"), None),
     ),

@@ -1,6 +1,7 @@
 """`everbake init SCRIPT.py`: what a script does, the proposed recipe does."""
 
 import ast
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import mean_absolute_error, mean_squared_error, roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -264,13 +269,21 @@ XY = 'X, y = df[["a", "b"]], df["y"]\n'
         ),
         (SPLIT + "m = LinearRegression().fit(X_train, y_train)", "mean_squared_error"),
         (
-            "g = GridSearchCV(LinearRegression(), {'fit_intercept': [True]}, cv=3)\ng.fit(X, y)\n"
-            "best = g.best_estimator_\nprint(mean_squared_error(y, best.predict(X)))",
+            """
+g = GridSearchCV(LinearRegression(), {"fit_intercept": [True]}, cv=3)
+g.fit(X, y)
+best = g.best_estimator_
+print(mean_squared_error(y, best.predict(X)))
+""",
             "mean_squared_error",
         ),
         (
-            "models = {'ols': LinearRegression()}\nfor n, m in models.items():\n"
-            "    m.fit(X, y)\n    print(n, mean_squared_error(y, m.predict(X)))",
+            """
+models = {"ols": LinearRegression()}
+for n, m in models.items():
+    m.fit(X, y)
+    print(n, mean_squared_error(y, m.predict(X)))
+""",
             "mean_squared_error",
         ),
     ],
@@ -283,10 +296,15 @@ def test_the_ways_to_train_and_measure(table, rest, metric):
 
 
 def test_what_the_recipe_needs_for_itself_is_renamed(table):
-    script = HEAD + XY.replace("X, y", "rows, recipe").replace("[[", "[[") + (
-        "def train(rows, recipe):\n    m = LinearRegression()\n    m.fit(rows, recipe)\n    return m\n"
-        "predict = train(rows, recipe)\nfeatures = predict.predict(rows)\n"
-        "mean_squared_error(recipe, features)\n"
+    script = (
+        HEAD
+        + XY.replace("X, y", "rows, recipe").replace("[[", "[[")
+        + (
+            "def train(rows, recipe):\n    m = LinearRegression()\n    m.fit(rows, recipe)\n"
+            "    return m\n"
+            "predict = train(rows, recipe)\nfeatures = predict.predict(rows)\n"
+            "mean_squared_error(recipe, features)\n"
+        )
     )
     recipe = run(propose(script, "x.py"))
     old, new = halves(table)
@@ -294,15 +312,104 @@ def test_what_the_recipe_needs_for_itself_is_renamed(table):
 
 
 def test_scaling_some_columns_becomes_a_step_of_the_pipeline(table):
-    script = HEAD + XY + SPLIT + (
-        "s = StandardScaler()\nX_train[['a']] = s.fit_transform(X_train[['a']])\n"
-        "X_test[['a']] = s.transform(X_test[['a']])\nm = LinearRegression().fit(X_train, y_train)\n"
-        "print(mean_squared_error(y_test, m.predict(X_test)))"
+    script = (
+        HEAD
+        + XY
+        + SPLIT
+        + (
+            "s = StandardScaler()\nX_train[['a']] = s.fit_transform(X_train[['a']])\n"
+            "X_test[['a']] = s.transform(X_test[['a']])\n"
+            "m = LinearRegression().fit(X_train, y_train)\n"
+            "print(mean_squared_error(y_test, m.predict(X_test)))"
+        )
     )
     proposal = propose(script, "x.py")
     old, new = halves(table)
     assert answers(run(proposal), old, new) == pytest.approx(new["y"])
     assert "ColumnTransformer" in proposal.text
+
+
+def test_label_encoders_become_an_encoder_that_serves(rng):
+    script = (
+        HEAD
+        + """
+for name in ["city", "job"]:
+    df[name] = LabelEncoder().fit_transform(df[name])
+df["kind"] = LabelEncoder().fit_transform(df["kind"])
+X = df.drop(["kind"], axis=1)
+y = df["kind"]
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y)
+m = LogisticRegression()
+m.fit(X_train, y_train)
+print(accuracy_score(y_test, m.predict(X_test)))
+"""
+    )
+    rows = pd.DataFrame({"city": rng.choice(["Rom", "Ulm"], 60), "size": rng.uniform(0, 1, 60)})
+    rows["job"] = rng.choice(["a", "b", "c"], 60)
+    rows["kind"] = np.where(rows["city"] == "Ulm", "big", "small")
+    old, new = halves(rows)
+    recipe = run(propose(script, "x.py"))
+    assert recipe.split == HashSplit(0.2, stratify="kind")
+    assert (answers(recipe, old, new) == new["kind"]).all()
+
+
+def test_dummies_serve_one_row_alone(table):
+    script = (
+        HEAD
+        + """
+df = pd.get_dummies(df, columns=["city"])
+X = df.drop("y", axis=1)
+y = df["y"]
+"""
+        + (TAIL + MSE)
+    )
+    rows = table.assign(city=["Rom", "Ulm"] * 20)
+    rows["y"] += rows["city"] == "Ulm"
+    proposal = propose(script, "x.py")
+    old, new = halves(rows)
+    for place in (0, 1):
+        one = new.iloc[[place]]
+        assert answers(run(proposal), old, one) == pytest.approx(one["y"])
+    assert any("OneHotEncoder" in note for note in proposal.notes)
+
+
+def test_an_index_of_dates_is_the_time_column(table):
+    script = (
+        HEAD.replace('"x.csv"', '"x.csv", index_col="date", parse_dates=True')
+        + """
+df["dow"] = df.index.day_of_week
+before = df.index < "2020-03-01"
+train, test = df[before], df[~before]
+X_train, y_train = train.drop(columns=["y"]), train["y"]
+m = LinearRegression()
+m.fit(X_train, y_train)
+print(mean_squared_error(test["y"], m.predict(test.drop(columns=["y"]))))
+"""
+    )
+    recipe = run(propose(script, "x.py"))
+    old, new = halves(table.assign(date=pd.date_range("2020-02-01", periods=40)))
+    assert recipe.data.time == "date"
+    assert recipe.split == TimeSplit()
+    assert answers(recipe, old, new) == pytest.approx(new["y"])
+
+
+def test_rows_left_out_are_left_out_of_training_only(table):
+    change = 'df = df[df["a"] > 0].dropna(subset=["b"])\n'
+    proposal = propose(HEAD + change + XY + TAIL + MSE, "x.py")
+    old, new = halves(table)
+    spoilt = pd.concat([old, pd.DataFrame({"a": [-9, 1], "b": [1, None], "y": [999, 999]})])
+    assert answers(run(proposal), spoilt, new) == pytest.approx(new["y"])
+    assert sum("out of training only" in note for note in proposal.notes) == 2
+
+
+def test_a_label_that_is_mapped_is_used_as_it_stands(table):
+    change = 'df["y"] = df["y"].map({"no": 0, "yes": 1})\n'
+    rest = TAIL.replace("LinearRegression", "LogisticRegression") + "accuracy_score(y_test, p)"
+    proposal = propose(HEAD + change + XY + rest, "x.py")
+    rows = table.assign(y=np.where(table["a"] > 1.5, "yes", "no"))
+    old, new = halves(rows)
+    assert set(answers(run(proposal), old, new)) <= {"yes", "no"}
+    assert any("as it stands" in note for note in proposal.notes)
 
 
 def test_without_a_label_the_columns_are_named():
@@ -349,7 +456,9 @@ def test_a_recipe_to_start_from(table):
 LINES = [
     line
     for name in NAMES
-    for node in ast.parse((SCRIPTS / f"{name}.py.txt").read_text().replace("%matplotlib", "# ")).body
+    for node in ast.parse(
+        (SCRIPTS / f"{name}.py.txt").read_text().replace("%matplotlib", "# ")
+    ).body
     for line in [ast.unparse(node)]
 ]
 
@@ -376,10 +485,10 @@ def test_a_script_with_an_expression_exchanged_gives_a_recipe_that_compiles(name
     parts = [value for node, part in places if isinstance(value := getattr(node, part), ast.expr)]
     for _ in range(data.draw(st.integers(1, 4))):
         node, part = data.draw(st.sampled_from(places))
-        setattr(node, part, ast.parse(ast.unparse(data.draw(st.sampled_from(parts)))).body[0].value)
+        setattr(node, part, copy.deepcopy(data.draw(st.sampled_from(parts))))
     try:
         mutated = ast.unparse(ast.fix_missing_locations(tree))
         ast.parse(mutated)
-    except (SyntaxError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError):
         return
     compile(propose(mutated, "x.py").text, "recipe.py", "exec")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from everbake.views.script import Import
 
 _WIDTH = 100
+_LONG_CHAIN = 70
 _INDENT = "    "
 _FSTRING_START = getattr(tokenize, "FSTRING_START", -1)
 _FSTRING_END = getattr(tokenize, "FSTRING_END", -1)
@@ -104,6 +105,11 @@ def _value(start: str, node: ast.expr, end: str, taken: int) -> str:
     whole = start + ast.unparse(node) + end
     if len(whole) + taken <= _WIDTH and "\n" not in whole:
         return whole
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        chained = isinstance(node.func.value, ast.Call)
+        if chained and len(ast.unparse(node.func)) + taken > _LONG_CHAIN:
+            given = ast.unparse(ast.Call(ast.Name("", ast.Load()), node.args, node.keywords))
+            return _value(start, node.func.value, f".{node.func.attr}{given}{end}", taken)
     opened, parts, closed = _parts(node)
     if not parts:
         return whole
@@ -121,8 +127,9 @@ def _parts(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str]:
             return "", [], ""
         words = [(f"{word.arg}=" if word.arg else "**", word.value) for word in node.keywords]
         return f"{ast.unparse(node.func)}(", given + words, ")"
-    if isinstance(node, ast.List):
-        return "[", [("", part) for part in node.elts], "]"
+    if isinstance(node, ast.List | ast.Tuple):
+        opened, closed = "[]" if isinstance(node, ast.List) else "()"
+        return opened, [("", part) for part in node.elts], closed
     if isinstance(node, ast.Dict):
         pairs = [
             (f"{ast.unparse(key)}: " if key is not None else "**", value)

@@ -5,8 +5,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from typing_extensions import override
-
 from everbake.views.layout import expression, laid_out
 from everbake.views.script import (
     Import,
@@ -17,7 +15,8 @@ from everbake.views.script import (
     names,
     read_script,
 )
-from everbake.views.script_data import MODEL, ROWS, is_view
+from everbake.views.script_answer import Given, Modelled, chosen, columns_seen, texts_in
+from everbake.views.script_data import MODEL
 from everbake.views.script_follow import follow
 from everbake.views.script_label import (
     UNKNOWN,
@@ -28,13 +27,20 @@ from everbake.views.script_label import (
     with_label_changes,
 )
 from everbake.views.script_metric import Metric, metric_of
+from everbake.views.script_rows import ROWS
 from everbake.views.script_steps import steps
-from everbake.views.script_trace import Fit, Score, Trace
+from everbake.views.script_tables import without_label
+from everbake.views.script_trace import Fit, Trace
 from everbake.views.template import Parts, model_name, rendered
 
 _CLASSIFIERS = ("Classifier", "LogisticRegression", "SVC", "NB", "Discriminant", "Perceptron")
 _HELD_OUT_WORDS = {"eval_set", "validation_data", "callbacks", "verbose", "eval_metric"}
 _WIDTH = 100
+_LONG = 92
+_DUMMIES = (
+    "get_dummies makes other columns of other rows: "
+    "a OneHotEncoder in the model's pipeline does not"
+)
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,11 @@ class _Builder:
         self._trace = trace
         self._name = name
         self._imports: set[Import] = set()
-        self._fit, self._score = _chosen(trace)
+        self._fit, self._score = chosen(trace)
         fit = self._fit
         found = label_of(trace, fit.label if fit else None)
         self._label = with_label_changes(trace, found)
+        self._local = "inputs" if "inputs" not in names(script.tree) else "inputs_"
         self._inputs = inputs_of(trace, fit.inputs if fit else None, self._label.column)
 
     def proposal(self) -> Proposal:
@@ -128,7 +135,7 @@ class _Builder:
         if fit is None:
             trace.guesses.append((0, "No training such as model.fit(X, y) was found"))
         if self._label.column == UNKNOWN:
-            seen = ", ".join(_columns_seen(self._script)) or "none"
+            seen = ", ".join(columns_seen(self._script)) or "none"
             trace.guesses.append((0, f"No label was found; columns that the script names: {seen}"))
         metric = metric_of(trace, self._score, self._is_classifier())
         train, predict, features = self._train(), self._predict(metric), self._features()
@@ -177,15 +184,20 @@ class _Builder:
             words: list[ast.keyword] = []
         else:
             model, words = fit.model, [w for w in fit.words if w.arg not in _HELD_OUT_WORDS]
-        chain = fit.inputs.chain if fit else ()
+        chain = without_label(self._trace, fit.inputs.chain if fit else (), self._label.column)
         if chain:
             self._imports.add(Import("sklearn.pipeline", "make_pipeline"))
             model = ast.Call(ast.Name("make_pipeline", ast.Load()), [*chain, model], [])
+            if words and fit is not None:
+                self._trace.guesses.append((fit.line, "the options of fit(...) are left out"))
             words = []
         inputs, label = self._inputs, self._label.expr
         call = ast.Call(ast.Attribute(model, "fit", ast.Load()), [inputs, label], words)
         before = self._slice(names(call), fit.locals if fit else 0)
         filters = [step.node for step in self._trace.filters]
+        if len(ast.unparse(call)) > _LONG:
+            before.append(ast.Assign([ast.Name(self._local, ast.Store())], inputs))
+            call.args = [ast.Name(self._local, ast.Load()), label]
         if isinstance(model, ast.Name) and self._is_keras():
             return [*filters, *before, ast.Expr(call), ast.Return(model)]
         return [*filters, *before, ast.Return(call)]
@@ -197,9 +209,11 @@ class _Builder:
     def _predict(self, metric: Metric) -> list[ast.stmt]:
         fit = self._fit
         answer = self._answer(fit, metric)
-        answer = _Given(self._inputs).visit(answer)
+        answer = Given(self._inputs).visit(answer)
+        if any(called(part) == "get_dummies" for part in ast.walk(self._inputs)):
+            self._trace.guesses.append((fit.line if fit else 0, _DUMMIES))
         wanted = names(answer) - {"model"}
-        answer = _Model(fit.key if fit else "").visit(answer)
+        answer = Modelled(fit.key if fit else "").visit(answer)
         lost = any(name.startswith(MODEL) for name in names(answer))
         if lost or any(called(p) == "inverse_transform" for p in ast.walk(answer)):
             self._trace.guesses.append(
@@ -239,7 +253,7 @@ class _Builder:
 
     def _plain(self, metric: Metric) -> ast.expr:
         text = "model.predict_proba(0)[:, 1]" if metric.probabilities else "model.predict(0)"
-        return _Given(self._inputs).visit(ast.parse(text, mode="eval").body)  # type: ignore[no-any-return]
+        return Given(self._inputs).visit(ast.parse(text, mode="eval").body)  # type: ignore[no-any-return]
 
     def _features(self) -> list[ast.stmt]:
         trace = self._trace
@@ -248,7 +262,7 @@ class _Builder:
         kept = kept_features(trace, self._label.column, None if wanted is None else set(wanted))
         if not kept:
             return []
-        read = {name for step in kept for name in _texts(step.node)}
+        read = {name for step in kept for name in texts_in(step.node)}
         body = [
             ast.parse(f"rows[{name!r}] = pd.to_datetime(rows[{name!r}])").body[0]
             for name in dict.fromkeys(dates)
@@ -308,7 +322,10 @@ class _Builder:
         fit, made = self._fit, self._estimator()
         if fit is None:
             return "LinearRegression"
-        if fit.inputs.chain or made == "make_pipeline":
+        if (
+            without_label(self._trace, fit.inputs.chain, self._label.column)
+            or made == "make_pipeline"
+        ):
             self._imports.add(Import("sklearn.pipeline", "Pipeline"))
             return "Pipeline"
         found = self._script.imports.get(made)
@@ -358,76 +375,6 @@ class _Builder:
         for name in sorted(left):
             self._trace.guesses.append((0, f'It could not be told where "{name}" comes from'))
         return []
-
-
-class _Given(ast.NodeTransformer):
-    """Gives the model the same inputs in `predict` as in `train`."""
-
-    def __init__(self, inputs: ast.expr) -> None:
-        self._inputs = inputs
-
-    @override
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        if called(node).startswith(("predict", "decision_function")) and node.args:
-            root = names(node.func)
-            if any(name.startswith(MODEL) or name == "model" for name in root):
-                node.args = [self._served(), *node.args[1:]]
-        return node
-
-    def _served(self) -> ast.expr:
-        given = copy.deepcopy(self._inputs)
-        if not any(called(part) == "get_dummies" for part in ast.walk(given)) or is_view(given):
-            return given
-        # One row alone has not every category: the model's own columns say which there were.
-        text = f"({ast.unparse(given)}).reindex(columns=model.feature_names_in_, fill_value=0)"
-        return ast.parse(text, mode="eval").body
-
-
-class _Model(ast.NodeTransformer):
-    """Says the trained model by the name that `predict` has for it."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    @override
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name("model", node.ctx) if node.id == self._key else node
-
-
-def _chosen(trace: Trace) -> tuple[Fit | None, Score | None]:
-    """The training that the recipe repeats: the last one that is measured, and its metric."""
-    scored = {score.key for score in trace.scores}
-    measured = [fit for fit in trace.fits if fit.key in scored]
-    labelled = [fit for fit in trace.fits if fit.label.of_data]
-    fits = measured or labelled or trace.fits
-    if not fits:
-        return None, None
-    fit = fits[-1]
-    if len(trace.fits) > 1:
-        trace.notes.append((fit.line, "of several trainings this one was taken"))
-    scores = [score for score in trace.scores if score.key == fit.key]
-    scores.sort(key=lambda score: score.scoring == "default")
-    return fit, scores[0] if scores else None
-
-
-def _columns_seen(script: Script) -> list[str]:
-    found = [
-        part.slice.value
-        for part in ast.walk(script.tree)
-        if isinstance(part, ast.Subscript)
-        and isinstance(part.slice, ast.Constant)
-        and isinstance(part.slice.value, str)
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _texts(node: ast.AST) -> set[str]:
-    return {
-        part.value
-        for part in ast.walk(node)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-    }
 
 
 def _text(value: str) -> str:

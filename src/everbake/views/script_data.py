@@ -2,14 +2,14 @@
 
 import ast
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from typing_extensions import override
 
 from everbake.views.script import bound, called, names, root_name
+from everbake.views.script_rows import ROWS, is_frame, is_table, is_view, parsed, rows_name, without
 
-ROWS = "rows"
 MODEL = "__model"
 # A value that takes more than this to say is not followed further.
 _LARGEST = 400
@@ -29,9 +29,6 @@ _SAME_ROWS = frozenset(
     ]
 )
 _FEWER_ROWS = frozenset(["dropna", "drop_duplicates", "query", "head", "tail"])
-_TRANSFORMS = frozenset(
-    ["assign", "rename", "astype", "fillna", "replace", "pipe", "merge", "join", "interpolate", "ffill", "bfill", "clip", "round", "where", "mask", "apply", "map", "drop", "set_axis", "add_prefix", "add_suffix", "transform"]
-)
 _MASKS = frozenset(
     [
         "isin",
@@ -122,73 +119,6 @@ class Closed:
         return Data(self.expr, self.chain)
 
 
-def rows_name() -> ast.expr:
-    """The name of the table in the recipe."""
-    return ast.Name(ROWS, ast.Load())
-
-
-def is_table(node: ast.expr) -> bool:
-    """Whether an expression is the whole table."""
-    return isinstance(node, ast.Name) and node.id == ROWS
-
-
-def is_view(node: ast.expr) -> bool:
-    """Whether an expression is the table, or columns of it."""
-    if is_table(node):
-        return True
-    if (
-        called(node) == "drop"
-        and isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-    ):
-        return is_view(node.func.value)
-    return (
-        isinstance(node, ast.Subscript)
-        and is_table(node.value)
-        and not isinstance(node.slice, ast.Constant | ast.Slice)
-    )
-
-
-def is_frame(node: ast.expr) -> bool:
-    """Whether an expression is the table, columns of it, or the table changed by methods."""
-    while not is_view(node):
-        if not isinstance(node, ast.Call):
-            return False
-        if called(node) in {"get_dummies", "merge"} and node.args and not is_frame_method(node):
-            node = node.args[0]
-        elif is_frame_method(node) and isinstance(node.func, ast.Attribute):
-            node = node.func.value
-        else:
-            return False
-    return True
-
-
-def is_frame_method(node: ast.Call) -> bool:
-    """Whether a call may be a method that makes a table of a table."""
-    return (
-        isinstance(node.func, ast.Attribute)
-        and node.func.attr in _TRANSFORMS
-        and (ROWS in names(node.func.value))
-    )
-
-
-def parsed(text: str) -> ast.expr:
-    """The syntax tree of an expression."""
-    return ast.parse(text, mode="eval").body
-
-
-def without(columns: Iterable[ast.expr], table: ast.expr | None = None) -> ast.expr:
-    """`rows.drop(columns=[...], errors="ignore")`: serving rows have no label to drop."""
-    return ast.Call(
-        ast.Attribute(table or rows_name(), "drop", ast.Load()),
-        [],
-        [
-            ast.keyword("columns", ast.List(list(columns), ast.Load())),
-            ast.keyword("errors", ast.Constant("ignore")),
-        ],
-    )
-
-
 def size(node: ast.AST) -> int:
     """How many parts a piece of code has."""
     return sum(1 for _ in ast.walk(node))
@@ -229,6 +159,7 @@ class Closer(ast.NodeTransformer):
 
     @override
     def visit_Name(self, node: ast.Name) -> ast.expr:
+        """What the name stands for."""
         found = self._known.get(node.id)
         if found is None or node.id in self._shadowed or not isinstance(node.ctx, ast.Load):
             return node
@@ -238,6 +169,7 @@ class Closer(ast.NodeTransformer):
 
     @override
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        """The same rows where a call only leaves rows out or orders them."""
         self.generic_visit(node)
         name = called(node)
         if name in READERS:
@@ -255,6 +187,7 @@ class Closer(ast.NodeTransformer):
 
     @override
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """The column that the script made the index."""
         self.generic_visit(node)
         if node.attr == "index" and is_view(node.value) and self._index:
             column = ast.Subscript(rows_name(), ast.Constant(self._index), ast.Load())
@@ -263,6 +196,7 @@ class Closer(ast.NodeTransformer):
 
     @override
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """The column or columns; a choice of rows stays away."""
         self.generic_visit(node)
         by = node.value
         if isinstance(by, ast.Attribute) and by.attr in {"loc", "iloc"}:
@@ -277,25 +211,19 @@ class Closer(ast.NodeTransformer):
         return node
 
     def _located(self, node: ast.Subscript, by: ast.Attribute) -> ast.expr:
-        if not (is_view(by.value) or self._is_column(by.value)):
+        inner, index = by.value, node.slice
+        if not (is_view(inner) or self._is_column(inner)):
             return node
-        inner = by.value
-        index = node.slice
         if not (isinstance(index, ast.Tuple) and len(index.elts) == 2):  # noqa: PLR2004
             self._chosen_rows(ast.Subscript(inner, index, ast.Load()), inner)
             return inner
         which, columns = index.elts
-        everything = isinstance(which, ast.Slice) and which.lower is None and which.upper is None
-        if not everything:
+        if not _is_whole(which):
             self._chosen_rows(ast.Subscript(inner, which, ast.Load()), inner)
-        if by.attr == "iloc":
-            every = ast.Slice()
-            return ast.Subscript(by, ast.Tuple([every, columns], ast.Load()), ast.Load())
-        if isinstance(columns, ast.Slice):
-            if columns.lower is None and columns.upper is None:
-                return inner
-            every = ast.Slice()
-            return ast.Subscript(by, ast.Tuple([every, columns], ast.Load()), ast.Load())
+        if _is_whole(columns):
+            return inner
+        if by.attr == "iloc" or isinstance(columns, ast.Slice):
+            return ast.Subscript(by, ast.Tuple([ast.Slice(), columns], ast.Load()), ast.Load())
         return ast.Subscript(rows_name(), columns, ast.Load())
 
     def _chosen_rows(self, node: ast.Subscript, by: ast.expr) -> ast.expr:
@@ -327,7 +255,7 @@ class Closer(ast.NodeTransformer):
     def _dropped(self, node: ast.Call, table: ast.expr) -> ast.expr:
         """`drop` in one form; `drop` of rows stays away."""
         columns = _argument(node, "columns", position=9)
-        axis = self._literal(keyword_of(node, "axis")) if keyword_of(node, "axis") else None
+        axis = self._literal(keyword_of(node, "axis"))
         if columns is None and len(node.args) > 1:
             axis = self._literal(node.args[1])
         if columns is None and axis in {1, "columns"}:
@@ -369,6 +297,10 @@ def _dropped_before(table: ast.expr) -> list[ast.expr] | None:
         return None
     columns = keyword_of(table, "columns")
     return list(columns.elts) if isinstance(columns, ast.List) else None
+
+
+def _is_whole(index: ast.expr) -> bool:
+    return isinstance(index, ast.Slice) and index.lower is None and index.upper is None
 
 
 def _is_mask(index: ast.expr) -> bool:

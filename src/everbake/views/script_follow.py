@@ -3,18 +3,8 @@
 import ast
 
 from everbake.views.script import Script, bound, called, keyword, line, root_name
-from everbake.views.script_data import (
-    READERS,
-    Closed,
-    Closer,
-    Data,
-    is_frame,
-    is_view,
-    keyword_of,
-    parsed,
-    rows_name,
-    without,
-)
+from everbake.views.script_data import READERS, Closed, Closer, Data, keyword_of
+from everbake.views.script_rows import is_frame, is_view, parsed, rows_name, without
 from everbake.views.script_tables import (
     Renamed,
     Swapped,
@@ -25,6 +15,7 @@ from everbake.views.script_tables import (
     gives_table,
     innermost,
     made_columns,
+    merged,
 )
 from everbake.views.script_trace import Splitting, Step, Trace
 from everbake.views.script_training import Training
@@ -152,15 +143,15 @@ class _Statement:
 
     def _framed(self, closed: Closed) -> Data:
         """A table made of the table: a step of `features`; what was dropped stays dropped."""
-        outer: ast.expr | None = None
+        outer: ast.Call | None = None
         node = closed.expr
         if called(node) == "drop" and isinstance(node, ast.Call):
             outer, node = node, node.func.value if isinstance(node.func, ast.Attribute) else node
         view = innermost(node)
-        body = Swapped(view).visit(node) if view is not None else node
+        body: ast.expr = Swapped(view).visit(node) if view is not None else node
         self.feature(ast.Assign([ast.Name("rows", ast.Store())], body), made_columns(body))
         base = view if view is not None else rows_name()
-        if outer is not None and isinstance(outer, ast.Call):
+        if outer is not None:
             columns = keyword_of(outer, "columns")
             base = without(columns.elts if isinstance(columns, ast.List) else [], base)
         return Data(base, closed.chain)
@@ -286,10 +277,8 @@ class _Statement:
         step = value.func.value
         data = trace.known[name]
         columns = target.slice
-        if trace.text(columns):
-            columns = ast.List([columns], ast.Load())
         made = by_columns(trace, step, columns)
-        trace.known[name] = Data(data.expr, (*data.chain, made))
+        trace.known[name] = Data(data.expr, merged(data.chain, made))
         trace.note(node, "the transformer of some columns became a step of the model's pipeline")
         return True
 

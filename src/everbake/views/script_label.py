@@ -7,24 +7,55 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from everbake.views.script import called, names
-from everbake.views.script_data import (
-    ROWS,
-    Closed,
-    is_table,
-    is_view,
-    keyword_of,
-    rows_name,
-    without,
-)
+from everbake.views.script_data import Closed, keyword_of
+from everbake.views.script_rows import ROWS, is_table, is_view, rows_name, without
 from everbake.views.script_trace import Step, Trace
 
+_FIGURE = (
+    "a figure of all rows is used, but features also sees one row alone: "
+    "move it into the model's pipeline"
+)
 UNKNOWN = "FILL_IN_THE_LABEL"
 _INVERSES = {"log1p": "expm1", "log": "exp", "sqrt": "square", "log2": "exp2"}
 _ORDERED = frozenset(
-    ["shift", "rolling", "diff", "cumsum", "cumprod", "cummax", "cummin", "cumcount", "ewm", "expanding", "pct_change", "rank"]
+    [
+        "shift",
+        "rolling",
+        "diff",
+        "cumsum",
+        "cumprod",
+        "cummax",
+        "cummin",
+        "cumcount",
+        "ewm",
+        "expanding",
+        "pct_change",
+        "rank",
+    ]
 )
 _WHOLE = frozenset(
-    ["mean", "median", "std", "var", "mode", "min", "max", "quantile", "sum", "nunique", "value_counts", "groupby", "qcut", "factorize", "get_dummies", "fit_transform", "zscore", "interpolate", "ffill", "bfill"]
+    [
+        "mean",
+        "median",
+        "std",
+        "var",
+        "mode",
+        "min",
+        "max",
+        "quantile",
+        "sum",
+        "nunique",
+        "value_counts",
+        "groupby",
+        "qcut",
+        "factorize",
+        "get_dummies",
+        "fit_transform",
+        "zscore",
+        "interpolate",
+        "ffill",
+        "bfill",
+    ]
 )
 
 
@@ -100,20 +131,16 @@ def _needed(trace: Trace, kept: list[Step], wanted: set[str] | None) -> list[Ste
         needed.insert(0, step)
         if {called(part) for part in ast.walk(step.node)} & _WHOLE and _over_rows(step.node):
             trace.guesses.append(
-                (
-                    step.line,
-                    "a figure of all rows is used, but features also sees one row alone: "
-                    "move it into the model's pipeline",
-                )
+                (step.line, _FIGURE),
             )
     return needed
 
 
 def reads(step: Step) -> set[str]:
     """The columns that a step of `features` reads."""
-    value = step.node.value if isinstance(step.node, ast.Assign) else step.node
+    value: ast.AST = step.node.value if isinstance(step.node, ast.Assign) else step.node
     found: set[str] = set()
-    for part in ast.walk(value or step.node):
+    for part in ast.walk(value):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             found.add(part.value)
         elif isinstance(part, ast.Attribute) and is_table(part.value):

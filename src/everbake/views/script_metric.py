@@ -77,7 +77,7 @@ def _of_call(trace: Trace, score: Score, call: ast.Call) -> Metric:
         return Metric(
             name,
             (),
-            f'The metric {name} of line {score.line} is your own: see that better="{better}" holds.',
+            f'The metric {name} of line {score.line} is yours: see that better="{better}" holds.',
             better,
             guessed=True,
         )

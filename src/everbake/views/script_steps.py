@@ -23,6 +23,7 @@ _ACTIONS = frozenset(
 _DEPTH = 8
 # Enough for any script written by hand, small enough for an answer at once.
 _MOST = 2000
+_UNROLLED = 30
 _Scope = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -105,13 +106,33 @@ class _Walker:
             return node.body
         if isinstance(node, ast.Try):
             return [*node.body, *node.orelse, *node.finalbody]
-        if isinstance(node, ast.If) and (_is_guard(node.test) or acts(node, self._actions)):
+        if isinstance(node, ast.If) and _is_guard(node.test):
             return [*node.body, *node.orelse]
-        if isinstance(node, ast.While) and acts(node, self._actions):
+        return self._acting(node) if acts(node, self._actions) else None
+
+    def _acting(self, node: ast.stmt) -> list[ast.stmt] | None:
+        if isinstance(node, ast.If):
+            return [*node.body, *node.orelse]
+        if isinstance(node, ast.While):
             return node.body
-        if isinstance(node, ast.For | ast.AsyncFor) and acts(node, self._actions):
-            return [*self._first(node), *node.body]
-        return None
+        if isinstance(node, ast.For) and not _trains(node):
+            return self._unrolled(node)
+        return (
+            [*self._first(node), *node.body] if isinstance(node, ast.For | ast.AsyncFor) else None
+        )
+
+    def _unrolled(self, loop: ast.For) -> list[ast.stmt] | None:
+        """A loop over a fixed list, such as columns to encode, written out; else None."""
+        over = self._literal(loop.iter.id) if isinstance(loop.iter, ast.Name) else loop.iter
+        if not isinstance(over, ast.List | ast.Tuple) or not isinstance(loop.target, ast.Name):
+            return None
+        if len(over.elts) > _UNROLLED:
+            return None
+        body: list[ast.stmt] = []
+        for entry in over.elts:
+            swap = _Names({loop.target.id: entry})
+            body += [swap.visit(copy.deepcopy(node)) for node in loop.body]
+        return body
 
     def _first(self, loop: ast.For | ast.AsyncFor) -> list[ast.stmt]:
         """What binds the variables of a loop to the first entry that it goes over."""
@@ -157,7 +178,7 @@ class _Walker:
             body, answer = self._inlined(call, function)
             before.extend(self.flat(body, depth + 1))
             self._opened.discard(name)
-            node = _Swap(call, answer).visit(node)
+            _Swap(call, answer).visit(node)
         yield from before
         yield node
 
@@ -167,15 +188,19 @@ class _Walker:
         function = self._script.function(call.func.id)
         if function is None or any(word.arg is None for word in call.keywords):
             return None
-        pair = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
-        several = pair and node.value is call and isinstance(_answer(function), ast.Tuple)
+        several = (
+            isinstance(node, ast.Assign)
+            and node.value is call
+            and isinstance(node.targets[0], ast.Tuple)
+            and isinstance(_answer(function), ast.Tuple)
+        )
         return function if several or call.func.id in self._actions else None
 
     def _inlined(self, call: ast.Call, function: Function) -> tuple[list[ast.stmt], ast.expr]:
         """The body of a called function with its arguments in place, and what it returns."""
         body = copy.deepcopy(function.body)
         bindings = _arguments(call, function)
-        rebound = set().union(*(_stores(node) for node in body))
+        rebound = {name for node in body for name in _stores(node)}
         swaps: dict[str, ast.expr] = {}
         before: list[ast.stmt] = []
         for name in [*bindings, *sorted(rebound - set(bindings))]:
@@ -191,8 +216,14 @@ class _Walker:
         swap = _Names(swaps)
         body = [swap.visit(node) for node in body]
         answer: ast.expr = ast.Constant(None)
-        if body and isinstance(body[-1], ast.Return):
-            answer = body.pop().value or answer
+        last = body[-1] if body else None
+        if isinstance(last, ast.Return) and last.value is not None:
+            answer = last.value
+            if any(called(part) in self._actions for part in ast.walk(answer)):
+                name = self._fresh("answer")
+                kept = ast.Assign([ast.Name(name, ast.Store())], answer)
+                body[-1] = ast.copy_location(kept, last)
+                answer = ast.Name(name, ast.Load())
         return before + _without_returns(body), answer
 
     def _fresh(self, name: str) -> str:
@@ -202,6 +233,11 @@ class _Walker:
             fresh = f"{name}_{count}"
         self._used.add(fresh)
         return fresh
+
+
+def _trains(node: ast.AST) -> bool:
+    """Whether code does more than to transform columns."""
+    return any(called(part) in _ACTIONS - {"fit_transform"} for part in ast.walk(node))
 
 
 class _Swap(ast.NodeTransformer):

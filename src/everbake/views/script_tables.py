@@ -1,11 +1,13 @@
 """What the statements of a script do to its table."""
 
 import ast
+from typing import Any
 
 from typing_extensions import override
 
 from everbake.views.script import called, root_name
-from everbake.views.script_data import Closer, Data, is_frame, is_view, parsed, rows_name
+from everbake.views.script_data import Closer, Data
+from everbake.views.script_rows import is_frame, is_view, parsed, rows_name
 from everbake.views.script_trace import Trace
 
 
@@ -17,6 +19,7 @@ class Renamed(ast.NodeTransformer):
 
     @override
     def visit_Name(self, node: ast.Name) -> ast.Name:
+        """The new name."""
         return ast.Name("rows", node.ctx) if node.id in self._roots else node
 
 
@@ -27,13 +30,15 @@ class Swapped(ast.NodeTransformer):
         self._view = ast.dump(view)
 
     @override
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
+        """The table in place of the view."""
         if isinstance(node, ast.expr) and ast.dump(node) == self._view:
             return rows_name()
         return self.generic_visit(node)
 
 
 def innermost(node: ast.expr) -> ast.expr | None:
+    """The table, or columns of it, that an expression starts from."""
     while not is_view(node):
         if not isinstance(node, ast.Call):
             return None
@@ -48,6 +53,7 @@ def innermost(node: ast.expr) -> ast.expr | None:
 
 
 def made_columns(node: ast.expr) -> set[str]:
+    """The columns that `assign` makes in an expression."""
     return {
         word.arg
         for part in ast.walk(node)
@@ -58,6 +64,7 @@ def made_columns(node: ast.expr) -> set[str]:
 
 
 def columns_of(target: ast.expr, trace: Trace) -> set[str]:
+    """The columns that an assignment changes, where the script fixes them."""
     if not isinstance(target, ast.Subscript):
         return set()
     place = target.slice
@@ -86,23 +93,24 @@ def extended(data: Data, columns: set[str], trace: Trace) -> Data:
 
 
 def closed_target(trace: Trace, target: ast.Subscript | ast.Attribute) -> ast.expr:
-    made = ast.parse(ast.unparse(target), mode="eval").body
-    closed = Closer(trace.known, trace.literal, trace.index).visit(made)
-    closed.ctx = ast.Store()
-    assert isinstance(closed, ast.expr)
+    """The target of an assignment with what comes from the data said over `rows`."""
+    closed: ast.expr = Closer(trace.known, trace.literal, trace.index).visit(
+        parsed(ast.unparse(target))
+    )
     return closed
 
 
 def by_columns(trace: Trace, step: ast.expr, columns: ast.expr) -> ast.expr:
+    """A transformer of some columns, the others passed through."""
     made = trace.values.get(step.id) if isinstance(step, ast.Name) else step
     if made is not None and called(made) == "LabelEncoder":
         step = parsed('OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)')
-    closed = trace.close(columns).expr
+    text = trace.text(columns)
+    closed = ast.List([ast.Constant(text)], ast.Load()) if text else trace.close(columns).expr
     part = ast.Tuple([ast.Constant("columns"), step, closed], ast.Load())
-    call = parsed('ColumnTransformer([], remainder="passthrough")')
-    assert isinstance(call, ast.Call)
-    call.args = [ast.List([part], ast.Load())]
-    return call
+    rest = ast.keyword("remainder", ast.Constant("passthrough"))
+    name = ast.Name("ColumnTransformer", ast.Load())
+    return ast.Call(name, [ast.List([part], ast.Load())], [rest])
 
 
 def gives_table(trace: Trace, name: str) -> bool:
@@ -121,3 +129,46 @@ def gives_table(trace: Trace, name: str) -> bool:
         and root_name(last.value) in own
         and (isinstance(last.value, ast.Name | ast.Call))
     )
+
+
+def merged(chain: tuple[ast.expr, ...], made: ast.expr) -> tuple[ast.expr, ...]:
+    """A chain with one more transformer of some columns: those stand in one step.
+
+    A transformer after another one would not know the columns by name any more.
+    """
+    before, more = _entries(chain[-1] if chain else made), _entries(made)
+    if not chain or before is None or more is None or not isinstance(made, ast.Call):
+        return (*chain, made)
+    entries: list[ast.expr] = []
+    for place, entry in enumerate([*before, *more], 1):
+        if isinstance(entry, ast.Tuple):
+            name = ast.Constant(f"columns_{place}")
+            entries.append(ast.Tuple([name, *entry.elts[1:]], ast.Load()))
+    call = ast.Call(made.func, [ast.List(entries, ast.Load())], made.keywords)
+    return (*chain[:-1], call)
+
+
+def without_label(trace: Trace, chain: tuple[ast.expr, ...], label: str) -> list[ast.expr]:
+    """A chain of transformers without what the script did to its label."""
+    kept: list[ast.expr] = []
+    for step in chain:
+        entries = _entries(step)
+        if entries is None or not isinstance(step, ast.Call):
+            kept.append(step)
+            continue
+        others = [
+            entry
+            for entry in entries
+            if not (isinstance(entry, ast.Tuple) and trace.literal(entry.elts[-1]) == [label])
+        ]
+        if others:
+            kept.append(ast.Call(step.func, [ast.List(others, ast.Load())], step.keywords))
+    return kept
+
+
+def _entries(step: ast.expr) -> list[ast.expr] | None:
+    """The entries of a transformer of columns that was made here."""
+    if called(step) != "ColumnTransformer" or not isinstance(step, ast.Call) or not step.args:
+        return None
+    listed = step.args[0]
+    return listed.elts if isinstance(listed, ast.List) else None

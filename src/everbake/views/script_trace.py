@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from everbake.views.script import Import, Script, line, root_name
 from everbake.views.script_data import Closed, Closer, Data
 
-_NESTED = 50
+_NESTED = 8
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,12 @@ class Trace:
             return None if found is None else self.literal(found, depth + 1)
         if isinstance(node, ast.List | ast.Tuple):
             return self._listed(node.elts, depth)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self.literal(node.left, depth + 1), self.literal(node.right, depth + 1)
-            if isinstance(left, list) and isinstance(right, list):
-                return left + right
+        return self._sum(node, depth) if isinstance(node, ast.BinOp) else None
+
+    def _sum(self, node: ast.BinOp, depth: int) -> object:
+        left, right = self.literal(node.left, depth + 1), self.literal(node.right, depth + 1)
+        if isinstance(node.op, ast.Add) and isinstance(left, list) and isinstance(right, list):
+            return [*left, *right]
         return None
 
     def _listed(self, parts: list[ast.expr], depth: int) -> object:

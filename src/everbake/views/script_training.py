@@ -1,13 +1,25 @@
 """Takes trainings, metrics and transformers out of the statements of a script."""
 
 import ast
-from collections.abc import Callable
 
 from typing_extensions import override
 
 from everbake.views.script import called, keyword, line, names
 from everbake.views.script_data import MODEL, Data, keyword_of
 from everbake.views.script_trace import Fit, Score, Splitting, Trace
+
+_CLOSED = (
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.For,
+    ast.If,
+    ast.While,
+    ast.FunctionDef,
+    ast.ClassDef,
+)
 
 
 class Training(ast.NodeTransformer):
@@ -17,16 +29,16 @@ class Training(ast.NodeTransformer):
         self._trace = trace
         self._statement = statement
 
-    def _skip(self, node: ast.AST) -> ast.AST:
-        return node
-
-    visit_Lambda = visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _skip
-    visit_For = visit_If = visit_While = visit_FunctionDef = visit_ClassDef = _skip
+    @override
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        # What these bind for themselves is not known outside of them.
+        return node if isinstance(node, _CLOSED) else super().generic_visit(node)
 
     @override
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Take out what the call does."""
         self.generic_visit(node)
-        handlers: dict[str, Callable[[ast.Call], ast.expr]] = {
+        handlers = {
             "fit": self._fit,
             "fit_transform": self._transform,
             "transform": self._transform,
@@ -38,8 +50,7 @@ class Training(ast.NodeTransformer):
         return handlers.get(called(node), self._measured)(node)
 
     def _fit(self, node: ast.Call) -> ast.expr:
-        assert isinstance(node.func, ast.Attribute | ast.Name)
-        if isinstance(node.func, ast.Name):
+        if not isinstance(node.func, ast.Attribute):
             return node
         inputs = node.args[0] if node.args else keyword(node, "X")
         label = node.args[1] if len(node.args) > 1 else keyword(node, "y")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from kills import checks
-from kills.project import ACKNOWLEDGED, BOUND, Batch, Command, Project, marked, wait_for
+from kills.project import BOUND, Batch, Command, Project, marked, wait_for
 from kills.tape import STEPS
 
 _CONFLICT = 7
@@ -86,7 +86,7 @@ class Harness:
     def kill_at(self, place: str, *, with_up: bool) -> None:
         """Two ingests; the owner dies exactly there."""
         self.project.reached.unlink(missing_ok=True)
-        self._want_up(with_up=False)
+        self._repeat()  # a batch that is in already would never get there
         if with_up:
             self._up = self.project.up(place)
         commands = self._two("" if with_up else place)
@@ -94,7 +94,7 @@ class Harness:
         wait_for("its name", self.project.reached.read_text)
         pid = int(self.project.reached.read_text())
         (victim,) = [each for each in self._alive(commands) if each.process.pid == pid]
-        self._kill(victim, place)
+        self._kill(victim, place, commands)
         self._collect(commands)
 
     def kill_after_acknowledgement(self) -> None:
@@ -102,12 +102,18 @@ class Harness:
         self._want_up(with_up=True)
         assert self._up is not None
         commands = self._two()
-        wait_for("an acknowledgement", lambda: any(not each.running for each in commands))
-        self._kill(self._up, "after an acknowledgement")
+        wait_for("an acknowledgement", lambda: any(each.acknowledged for each in commands))
+        self._kill(self._up, "after an acknowledgement", commands)
         self._collect(commands)
 
     def finish(self) -> list[str]:
         """Repeat what is pending, start once more until nothing is due; what does not hold."""
+        self._repeat()
+        self._last_start()
+        return [*self.trouble, *checks.violations(self.project, self.acknowledged)]
+
+    def _repeat(self) -> None:
+        """Send again, in peace, whatever was not acknowledged."""
         self._want_up(with_up=False)
         tries = Counter[int]()
         while self._pending:
@@ -117,8 +123,6 @@ class Harness:
             for batch in [each for each in self._pending if tries[each.number] >= _TRIES]:
                 self._pending.remove(batch)
                 self.trouble.append(f"refused: batch {batch.number} was never acknowledged")
-        self._last_start()
-        return [*self.trouble, *checks.violations(self.project, self.acknowledged)]
 
     def _last_start(self) -> None:
         up = self.project.up()
@@ -163,14 +167,15 @@ class Harness:
         owners = [e for e in self._alive(commands) if e.process.pid == self.project.told.owner]
         if not owners or not any(each.running for each in commands):
             return False
-        self._kill(owners[0], f"at random, after {delay:.3f} s")
+        self._kill(owners[0], f"at random, after {delay:.3f} s", commands)
         return True
 
     def _alive(self, commands: list[Command]) -> list[Command]:
         everybody = [*commands, *([self._up] if self._up else [])]
         return [each for each in everybody if each.running]
 
-    def _kill(self, victim: Command, how: str) -> None:
+    def _kill(self, victim: Command, how: str, commands: list[Command]) -> None:
+        promised = [*self.acknowledged, *[e.batch for e in commands if e.batch and e.acknowledged]]
         victim.kill()
         if victim.process.returncode != -9:
             return  # it had ended before
@@ -179,7 +184,7 @@ class Harness:
         who = "up" if victim.batch is None else "ingest"
         self.kills.append(Kill(who, how, steps, last))
         self.report(f"kill {len(self.kills):3} {self.kills[-1]}")
-        for batch in self.acknowledged:
+        for batch in promised:
             if not checks.arrived(self.project.folder, batch):
                 self.trouble.append(f"early: batch {batch.number} was acknowledged without a fact")
         self._orphans(victim)
@@ -197,12 +202,12 @@ class Harness:
             code = command.process.wait(BOUND)
             batch = command.batch
             assert batch is not None
-            if code in ACKNOWLEDGED:
+            if command.acknowledged:
                 self.acknowledged.append(batch)
                 continue
             self._pending.append(batch)
             if code != _CONFLICT and not command.killed:
-                text = command.complained.read_text()
+                text = command.said.read_text() + command.complained.read_text()
                 self.trouble.append(f"exit code {code} of batch {batch.number}: {text}")
 
 

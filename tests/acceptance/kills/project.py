@@ -1,6 +1,5 @@
 """A project whose commands are real processes, which a test may kill."""
 
-import json
 import os
 import shutil
 import signal
@@ -70,9 +69,10 @@ class Command:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def outcome(self) -> dict:
-        """The JSON that it printed."""
-        return json.loads(self.said.read_text())
+    @property
+    def acknowledged(self) -> bool:
+        """Whether it has ended and said that its batch is in."""
+        return self.process.poll() in ACKNOWLEDGED
 
     def kill(self) -> None:
         """kill -9 of this one process; what it started has to notice by itself."""

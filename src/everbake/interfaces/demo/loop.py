@@ -158,4 +158,3 @@ def _lay_out(project: Path) -> None:
         )
     (project / "recipe.py").write_text(shipped("recipe.txt"), encoding="utf-8")
     (project / "ATTRIBUTION.md").write_text(shipped("ATTRIBUTION.md"), encoding="utf-8")
-

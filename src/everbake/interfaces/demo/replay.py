@@ -6,16 +6,24 @@ beyond what arrives and what is edited.
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from everbake.errors import UsageError
+from everbake.errors import HealthError, UsageError
 from everbake.interfaces.demo.loop import Loop, Outcome
 from everbake.interfaces.demo.result import Errors, Held, Judgement, Replayed, Result, Tried
 from everbake.interfaces.demo.wording import held_lines, month_line, tried_lines
-from everbake.interfaces.demo.year import TIDIED, Month, as_requests, broken, months, truth, write_csv
+from everbake.interfaces.demo.year import (
+    TIDIED,
+    Month,
+    as_requests,
+    broken,
+    months,
+    truth,
+    write_csv,
+)
 
 Say = Callable[[str], None]
 
@@ -38,38 +46,41 @@ def replay(year: pa.Table, loop: Loop, say: Say) -> Result:
         raise UsageError(
             "EB016", f"{len(calendar)} months are too few", mend=f"replay {_FEWEST} or more"
         )
-    return _Replay(calendar, loop, say).run()
+    started = time.perf_counter()
+    passing = _Replay(calendar, loop, say)
+    done = tuple(passing.live(month) for month in calendar)
+    return Result(done, passing.held, passing.tried, time.perf_counter() - started)
 
 
 class _Replay:
     """What is known half-way through."""
 
+    held: Held
+    tried: Tried
+
     def __init__(self, calendar: Sequence[Month], loop: Loop, say: Say) -> None:
-        self._calendar = calendar
         self._loop = loop
         self._say = say
         self._breaks = calendar[len(calendar) // 2]
         self._edited = calendar[len(calendar) * 3 // 4]
         self._first: int | None = None
 
-    def run(self) -> Result:
-        started = time.perf_counter()
-        done: list[Replayed] = []
-        held: Held | None = None
-        tried: Tried | None = None
-        for month in self._calendar:
-            errors = self._predicted(month)
-            if month is self._breaks:
-                held = self._broken(month)
-            if month is self._edited:
-                tried = self._tried(month)
-                judgement = tried.undone
-            else:
-                judgement = self._arrives(month)
-            done.append(self._learned(month, errors, judgement))
-        if held is None or tried is None:
-            raise AssertionError("both belong to a month of the calendar")
-        return Result(tuple(done), held, tried, time.perf_counter() - started)
+    def live(self, month: Month) -> Replayed:
+        """One month: predicted, then known, then learned from."""
+        errors = self._predicted(month)
+        if month is self._breaks:
+            judged = self._break(month)
+        elif month is self._edited:
+            judged = self._edit(month)
+        else:
+            judged = judgement(self._arrives(month.rows, month.name))
+        champion = self._loop.state.champion
+        if self._first is None:
+            self._first = _model_of(champion, judged)
+        rows = month.rows.num_rows
+        learned = Replayed(month.name, month.title, rows, judged, champion, errors)
+        self._say(month_line(learned))
+        return learned
 
     def _predicted(self, month: Month) -> Errors | None:
         """The month's errors, of predictions made before its rows arrive."""
@@ -85,48 +96,54 @@ class _Replay:
             answers.versions,
         )
 
-    def _arrives(self, month: Month) -> Judgement:
-        return judgement(self._loop.arrive(self._file(month.rows, month.name)))
+    def _arrives(self, rows: pa.Table, name: str) -> Outcome:
+        return self._loop.arrive(write_csv(rows, self._loop.project / "batches" / f"{name}.csv"))
 
-    def _broken(self, month: Month) -> Held:
-        """The month as a changed sensor sends it; it comes back mended as the month itself."""
-        outcome = self._loop.arrive(self._file(broken(month.rows), f"{month.name}-broken"))
+    def _break(self, month: Month) -> Judgement:
+        """The month as a failing sensor sends it, and then as it was."""
+        outcome = self._arrives(broken(month.rows), f"{month.name}-broken")
+        held = Held(month.name, outcome["rows"], None, 0, (), None)
         entry = outcome["quarantine"]
-        held = Held(month.name, outcome["rows"], None, 0, (), outcome["data_version"])
         if entry is not None:
-            findings = {(each["code"], each["column"]): each for each in reversed(entry["findings"])}
-            shown = tuple(reversed(findings.values()))
-            version = self._loop.state.data_version + 1
-            held = Held(
-                month.name, entry["rows"], entry["id"], entry["findings_count"], shown, version
-            )
-            self._loop.discard(entry["id"], "the sensor was mended and the month sent again")
+            count, findings = entry["findings_count"], _kinds(entry["findings"])
+            held = Held(month.name, entry["rows"], entry["id"], count, findings, None)
         for line in held_lines(held):
             self._say(line)
-        return held
+        mended = self._arrives(month.rows, month.name)
+        if held.quarantine is not None:
+            self._loop.discard(held.quarantine, "the sensor was mended and the month sent again")
+        self.held = replace(held, mended=mended["data_version"])
+        return judgement(mended)
 
-    def _tried(self, month: Month) -> Tried:
+    def _edit(self, month: Month) -> Judgement:
         """The recipe is edited, the month arrives, the edit is undone."""
         self._loop.edit(TIDIED)
-        edited = self._arrives(month)
-        self._loop.edit(TIDIED.undone)
-        tried = Tried(month.name, TIDIED.what, edited, judgement(self._loop.take_up()))
-        for line in tried_lines(tried):
+        edited = judgement(self._arrives(month.rows, month.name))
+        for line in tried_lines(month.name, TIDIED.what, edited):
             self._say(line)
-        return tried
+        self._loop.edit(TIDIED.undone)
+        undone = judgement(self._loop.take_up())
+        self.tried = Tried(month.name, TIDIED.what, edited, undone)
+        return undone
 
-    def _learned(self, month: Month, errors: Errors | None, judged: Judgement) -> Replayed:
-        champion = self._loop.state.champion
-        if self._first is None:
-            self._first = champion
-        learned = Replayed(
-            month.name, month.title, month.rows.num_rows, judged, champion, errors
+
+def _model_of(champion: int | None, judged: Judgement) -> int:
+    if champion is None:
+        raise HealthError(
+            "EB531",
+            "the first month gave no model",
+            why=judged.because,
+            mend="everbake doctor",
         )
-        self._say(month_line(learned))
-        return learned
+    return champion
 
-    def _file(self, rows: pa.Table, name: str) -> Path:
-        return write_csv(rows, self._loop.project / "batches" / f"{name}.csv")
+
+def _kinds(findings: Sequence[dict[str, object]]) -> tuple[dict[str, object], ...]:
+    """The first finding of each kind."""
+    first: dict[tuple[object, object], dict[str, object]] = {}
+    for finding in findings:
+        first.setdefault((finding["code"], finding["column"]), finding)
+    return tuple(first.values())
 
 
 def judgement(outcome: Outcome) -> Judgement:

@@ -4,14 +4,21 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from everbake.interfaces.demo.result import Held, Judgement, Replayed, Result, Tried
+from everbake.interfaces.demo.result import Held, Judgement, Replayed, Result
 from everbake.interfaces.demo.year import MODEL
-from everbake.interfaces.render import finding_text
+from everbake.interfaces.render import MARKS, finding_text
 
 _SAME = 1.05  # errors nearer to each other than that are told as equal
 _NARROWEST, _GAP = 40, 2
+_SHAPES = {
+    "promoted": MARKS["ok"],
+    "taken": MARKS["ok"],
+    "inconclusive": MARKS["unknown"],
+    "quarantined": MARKS["warn"],
+}
 
-HEADS = ("month", "rows", "verdict", "because", "frozen", "fresh")
+_NONE = "-"
+HEADS = ("month", "rows", "verdict", "because", "error, frozen", "error, fresh")
 Line = tuple[str, str, str, str, str, str]
 
 
@@ -23,12 +30,20 @@ def figure(value: float) -> str:
 def month_line(month: Replayed) -> str:
     """One month in one line."""
     judged = month.judgement
-    name = MODEL if judged.version is None else f"{MODEL}@{judged.version}"
-    text = f"{month.name}  {month.rows:>4} rows  {name:<9} {judged.verdict:<12}"
+    text = f"{month.name}  {month.rows:>4} rows  {_name(judged):<9} {marked(judged.verdict):<14}"
     if month.errors is None:
         return text.rstrip()
     frozen, fresh = figure(month.errors.frozen), figure(month.errors.fresh)
     return f"{text}  predicted before: off by {fresh} fresh, {frozen} frozen"
+
+
+def _name(judged: Judgement) -> str:
+    return MODEL if judged.version is None else f"{MODEL}@{judged.version}"
+
+
+def marked(verdict: str) -> str:
+    """A verdict with its shape: the word alone says it, too."""
+    return f"{_SHAPES.get(verdict, MARKS['bad'])} {verdict}"
 
 
 def held_lines(held: Held) -> list[str]:
@@ -40,13 +55,11 @@ def held_lines(held: Held) -> list[str]:
     return [head, *found, "           the sensor is mended, and the month is sent again"]
 
 
-def tried_lines(tried: Tried) -> list[str]:
-    """The edit of the recipe."""
-    judged = tried.judgement
-    name = MODEL if judged.version is None else f"{MODEL}@{judged.version}"
+def tried_lines(month: str, what: str, judged: Judgement) -> list[str]:
+    """The edit of the recipe, and what it led to."""
     return [
-        f"{tried.month}  {tried.what}",
-        f"           {name} {judged.verdict}: {judged.because}",
+        f"{month}  {what}",
+        f"           {_name(judged)} {judged.verdict}: {judged.because}",
         "           the edit is undone, and the same rows are learned from again",
     ]
 
@@ -56,25 +69,38 @@ def table_lines(result: Result) -> list[Line]:
     lines: list[Line] = []
     for month in result.months:
         if month.name == result.held.month:
-            lines.append(_held_row(result.held))
+            lines.append(_held_line(result.held))
         if month.name == result.tried.month:
-            lines.append(_row(month, result.tried.judgement, f"({result.tried.what}) "))
-        lines.append(_row(month, month.judgement, ""))
+            edited = result.tried.judgement
+            because = f"{edited.because} (The edit: {result.tried.what}.)"
+            lines.append(
+                (month.name, str(month.rows), marked(edited.verdict), because, _NONE, _NONE)
+            )
+        lines.append(_line(month))
     return lines
 
 
-def _held_row(held: Held) -> Line:
+def _held_line(held: Held) -> Line:
     verdict = "quarantined" if held.quarantine is not None else "taken"
     found = "; ".join(f"{f['column']}: {f['detail']}" for f in held.findings)
-    return (held.month, str(held.rows), verdict, found, "", "")
+    because = f"{held.count} findings: {found}"
+    return (held.month, str(held.rows), marked(verdict), because, _NONE, _NONE)
 
 
-def _row(month: Replayed, judged: Judgement, before: str) -> Line:
-    errors = month.errors if not before else None
-    frozen = figure(errors.frozen) if errors else ""
-    fresh = figure(errors.fresh) if errors else ""
-    because = before + judged.because
-    return (month.name, str(month.rows), judged.verdict, because, frozen, fresh)
+def _line(month: Replayed) -> Line:
+    judged, errors = month.judgement, month.errors
+    frozen = figure(errors.frozen) if errors else _NONE
+    fresh = figure(errors.fresh) if errors else _NONE
+    return (month.name, str(month.rows), marked(judged.verdict), judged.because, frozen, fresh)
+
+
+def legend(result: Result) -> str:
+    """What the last two columns are."""
+    return (
+        "error: mean absolute error in rentals an hour on the month's rows, predicted before they "
+        f"arrived; frozen: the model of {result.months[0].title}, never trained again; fresh: "
+        "whichever model served"
+    )
 
 
 def table_text(result: Result) -> str:
@@ -92,10 +118,12 @@ def _folded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
     cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(line, widths, strict=True)]
     right = (False, True, False, False, True, True)
     return [
-        (" " * _GAP).join(
+        (" " * _GAP)
+        .join(
             _placed(cell[i] if i < len(cell) else "", width, to_the_right)
             for cell, width, to_the_right in zip(cells, widths, right, strict=True)
-        ).rstrip()
+        )
+        .rstrip()
         for i in range(max(map(len, cells)))
     ]
 

@@ -1,6 +1,6 @@
 """Times the parsing of a million rows of 30 float columns of Parquet, in a process of its own.
 
-Run with: python benchmarks/parse_million.py [rows]
+Run with: python benchmarks/bench_parse_million.py [rows]
 """
 
 import multiprocessing

@@ -1,6 +1,6 @@
 """How long `status`, `versions` and `runs` read a ledger of 10,000 versions and 100,000 runs.
 
-Also how long an audit of it takes. Run it with `python benchmarks/ledger_lists.py`.
+Also how long an audit of it takes. Run it with `python benchmarks/bench_ledger_lists.py`.
 """
 
 import argparse

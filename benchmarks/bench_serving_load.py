@@ -1,8 +1,8 @@
 """Requests a second and latencies of the prediction server, over raw keep-alive connections.
 
-python benchmarks/serving_load.py                        a worker of its own, the model y = 2x
-python benchmarks/serving_load.py --features 30          the same with 30 inputs
-python benchmarks/serving_load.py --url http://127.0.0.1:8322 --model line --row '{"feature": 9}'
+python benchmarks/bench_serving_load.py                        a worker of its own, the model y = 2x
+python benchmarks/bench_serving_load.py --features 30          the same with 30 inputs
+python benchmarks/bench_serving_load.py --url URL --model line --row '{"feature": 9}'
 """
 
 import argparse
