@@ -13,17 +13,6 @@ _LEAST = 500  # requests a second
 _AIM = 800.0
 
 
-@pytest.fixture
-def told(capsys):
-    """Prints at once, whatever pytest does with output."""
-
-    def tell(text):
-        with capsys.disabled():
-            print(f"\n{text}", end="", flush=True)
-
-    return tell
-
-
 def _go_through(served, ingests, swaps, rollbacks):
     """Ingest by ingest; a few of the new champions are rolled back at once."""
     due, promoted, rolled_back = max(1, swaps // (rollbacks + 1)), 0, 0

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -11,7 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from datetime import datetime
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +34,14 @@ PATIENCE = 120.0  # seconds; a bound, no expectation
 MARCH, MAY = 3, 5  # of 31 days each; in five months, March breaks and April has the edit
 
 
-def spring():
-    """The first five months."""
+def first(count):
+    """The first months of the year."""
     year = read_year()
-    return year.filter(pc.less(year.column(TIME), pa.scalar(datetime(2011, 6, 1))))
+    return year.filter(pc.less_equal(pc.month(year.column(TIME)), count))
+
+
+def spring():
+    return first(5)
 
 
 def shuffled(rows):
@@ -113,7 +120,7 @@ def test_the_broken_batch_is_held_back_and_comes_back_mended(real):
     assert {finding["column"] for finding in held.findings} == {"temp", "humidity"}
     for finding in held.findings:
         assert finding["detail"] in "\n".join(said)
-        assert finding["detail"] in " ".join(wording.table_text(result).split())
+        assert finding["detail"] in "\n".join(line[3] for line in wording.table_lines(result))
     (mended,) = [v for v in listed["versions"] if v["version"] == held.mended]
     assert mended["rows"] == held.rows
     assert mended["sources"] == [f"{held.month}.csv"]
@@ -124,7 +131,8 @@ def test_the_bad_edit_is_rejected_and_undone(real):
     edited, undone = result.tried.judgement, result.tried.undone
     assert edited.verdict == "rejected"
     assert edited.because in "\n".join(said)
-    assert edited.because in {line[3].partition(" (")[0] for line in wording.table_lines(result)}
+    told = [line for line in wording.table_lines(result) if line[3].startswith(edited.because)]
+    assert [line[2].split()[-1] for line in told] == ["rejected"]
     assert undone.version == edited.version + 1
     assert (folder / "recipe.py").read_text(encoding="utf-8") == shipped("recipe.txt")
     why = json.loads(everbake(folder, "why", f"{MODEL}@{edited.version}", "--json"))
@@ -195,13 +203,27 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
 
 
 def test_too_few_months_are_refused(tmp_path):
-    year = read_year()
-    january = year.filter(pc.less(year.column(TIME), pa.scalar(datetime(2011, 2, 1))))
     with (
         looping(tmp_path / "project", 0, print) as loop,
         pytest.raises(UsageError, match="EB016"),
     ):
-        replay(january, loop, print)
+        replay(first(1), loop, print)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "fresh", "told"),
+    [(30.0, 10.0, "3.0 times as much"), (10.0, 30.0, "did not pay"), (20.0, 20.0, "no difference")],
+)
+def test_the_finding_says_what_was_found(real, frozen, fresh, told):
+    def month(each, errors):
+        changed = errors and replace(errors, frozen=frozen, fresh=fresh)
+        return replace(each, errors=changed)
+
+    months = tuple(month(each, each.errors) for each in real[0].months)
+    sentence = wording.finding(replace(real[0], months=months))
+    assert told in sentence
+    assert wording.figure(frozen) in sentence
+    assert wording.figure(fresh) in sentence
 
 
 def free_port():
@@ -229,10 +251,35 @@ def test_the_command_ends_by_itself_and_its_last_lines_work(tmp_path):
     assert_self_contained(report.read_text(encoding="utf-8"))
     serve, ask = lines_to_go_on(done.stdout)
     assert port in ask
-    with serving(serve, environment, tmp_path / "up.out"):
-        answer = json.loads(run_curl(ask))
+    with running(["/bin/sh", "-c", serve], environment) as (_, said):
+        said.wait_for(f"predictions http://127.0.0.1:{port}")
+        answer = json.loads(pasted(ask))
     assert answer["model"] == MODEL
     assert answer["predictions"][0] > 0
+
+
+# Stands in for the command with a year of four months.
+SHORT = """
+import sys
+import pyarrow.compute as pc
+from everbake.interfaces import cli
+from everbake.interfaces.demo import year
+whole = year.read_year()
+short = whole.filter(pc.less_equal(pc.month(whole.column("time")), 4))
+year.read_year = lambda: short
+cli.main(["-C", sys.argv[1], "demo"])
+"""
+
+
+def test_on_a_terminal_it_goes_on_serving_until_told(tmp_path):
+    environment = {**os.environ, "EVERBAKE_PORT": str(free_port())}
+    with running([sys.executable, "-c", SHORT, str(tmp_path)], environment) as (process, said):
+        text = said.wait_for("until Ctrl-C")
+        assert (tmp_path / "everbake-demo" / "report.html").is_file()
+        answer = json.loads(pasted(lines_to_go_on(text.replace("\r", ""))[1]))
+        assert answer["version"] >= 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
 
 
 def assert_self_contained(shown):
@@ -250,45 +297,48 @@ def lines_to_go_on(text):
     return serve, ask
 
 
-class serving:  # noqa: N801 - used as a function
-    """`everbake up` as the demo prints it, until left."""
+class Terminal:
+    """What a process says on a terminal."""
 
-    def __init__(self, line, environment, out):
-        self._line, self._environment, self._out = line, environment, out
+    def __init__(self, reading, process):
+        self._reading, self._process, self._text = reading, process, ""
 
-    def __enter__(self):
-        with self._out.open("w") as out:
-            self._process = subprocess.Popen(
-                self._line,
-                shell=True,  # noqa: S602 - the very line that a person would paste
-                env=self._environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def wait_for(self, words):
+        """Everything that was said until these words came."""
         until = time.monotonic() + PATIENCE
-        while "predictions http" not in self._out.read_text():
-            assert self._process.poll() is None, self._out.read_text()
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        while words not in self._text:
+            assert time.monotonic() < until, self._text
+            ready, _, _ = select.select([self._reading], [], [], 0.1)
+            if ready:
+                self._text += os.read(self._reading, 65536).decode()
+            else:
+                assert self._process.poll() is None, self._text
+        return self._text
 
-    def __exit__(self, *_):
-        os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait(PATIENCE)
+
+@contextmanager
+def running(command, environment):
+    """A process on a terminal of its own; gets Ctrl-C at the end, if it is still there."""
+    reading, writing = pty.openpty()
+    process = subprocess.Popen(
+        command, env=environment, stdout=writing, stderr=writing, start_new_session=True
+    )
+    os.close(writing)
+    try:
+        yield process, Terminal(reading, process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(PATIENCE)
+        os.close(reading)
 
 
-def run_curl(line):
-    """What the line answers; without curl, what it would have."""
+def pasted(line):
+    """What the curl line answers; on a machine without curl, what it would have."""
     if shutil.which("curl"):
-        return subprocess.run(
-            line,
-            shell=True,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=True,  # noqa: S602
-        ).stdout
+        command = ["/bin/sh", "-c", line]
+        return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True).stdout
     _, _, url, _, header, _, body = shlex.split(line)
-    headers = dict([header.split(": ")])
-    request = urllib.request.Request(url, body.encode(), headers)  # noqa: S310 - our own address
+    request = urllib.request.Request(url, body.encode(), dict([header.split(": ")]))  # noqa: S310
     with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310
         return response.read()

@@ -71,7 +71,7 @@ def _received(owner: Owner, received: Received, wait: bool) -> dict[str, Any]:  
 def _run_over(owner: Owner, model: str, data_version: int, *, wait: bool) -> str | None:
     """The run that covers a data version, after it has ended or without waiting for it."""
     if not wait:
-        return owner.start_settling(model)
+        return owner.next_run(model)
     owner.settle(model)
     return owner.run_covering(model, data_version)
 
@@ -83,7 +83,7 @@ def retrain(owner: Owner, asked: Retraining) -> dict[str, Any]:
         owner.settle(asked.model)
         run = owner.model(asked.model).last_run
     else:
-        run = owner.start_settling(asked.model)
+        run = owner.next_run(asked.model)
     state = owner.model(asked.model)
     return data_outcome(
         owner.ports.ledger, asked.model, data_version=state.data_version, rows=0, run=run

@@ -231,17 +231,10 @@ class Owner:
                 done.append(concluded)
                 self.await_release(model)
 
-    def is_due(self, model: str) -> bool:
-        """Whether a run of the model should start or go on now."""
-        state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
-        return bool(due(state, self.ports.clock.now()))
-
-    def start_settling(self, model: str) -> str | None:
-        """Let whatever is due run in the background; the id of the run that comes next."""
+    def next_run(self, model: str) -> str | None:
+        """The run that is due next, or under way; None if nothing is due."""
         state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
         orders = due(state, self.ports.clock.now())
-        if orders:
-            threading.Thread(target=self.settle, args=(model,), name=f"runs-{model}").start()
         return orders[0].run if orders else None
 
     def run_covering(self, model: str, data_version: int) -> str | None:

@@ -76,6 +76,7 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
         stack.callback(channel.close)
         owner.prepare()
         workers.wait_until_ready()
+        workers.keep()
         port = listener.getsockname()[1]
         yield owner, f"http://{up.host}:{port}"
 
@@ -116,6 +117,16 @@ class Workers:
         self._listener = listener
         self._narrate = narrate
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._stopped = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="workers", daemon=True)
+
+    def keep(self) -> None:
+        """From now on, start whoever ends anew."""
+        self._keeper.start()
+
+    def _keep(self) -> None:
+        while not self._stopped.wait(LOOK):
+            self.start()
 
     def start(self) -> None:
         """Start whoever is not running."""
@@ -148,6 +159,9 @@ class Workers:
 
     def stop(self) -> None:
         """Let the workers finish what they have begun, and end them."""
+        self._stopped.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
@@ -228,7 +242,7 @@ class Watch:
         thread = self._threads.get(model)
         if thread is not None and thread.is_alive():
             return
-        if not self._owner.is_due(model):
+        if self._owner.next_run(model) is None:
             return
         thread = threading.Thread(target=self._run, args=(model,), name=f"runs-{model}")
         self._threads[model] = thread

@@ -37,13 +37,15 @@ def data_outcome(  # noqa: PLR0913 - one parameter for each thing that is report
 
 def run_outcome(reader: Reader, run: str | None) -> dict[str, Any]:
     """A run and its decision; both null without a run, the decision null while it is not done."""
-    rows = reader.rows("runs", {"run": run}) if run is not None else []
-    if not rows:
+    if run is None:
         return {"run": None, "decision": None}
+    rows = reader.rows("runs", {"run": run})
+    if not rows:  # it is due, and has not begun
+        return {"run": {"id": run, "state": "running"}, "decision": None}
     told: dict[str, Any] = {"id": run, "state": rows[0]["state"]}
     if rows[0].get("error"):
         told["error"] = rows[0]["error"]
-    return {"run": told, "decision": decision(reader, str(run))}
+    return {"run": told, "decision": decision(reader, run)}
 
 
 def decision(reader: Reader, run: str) -> dict[str, Any] | None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
+from kills.project import Batch, Project, marked
 
 from everbake import wiring
 from everbake.core.facts import Concluded, DataArrived, Entry, Fact, RunPinned, name_of
 from everbake.ports import Reader
-from kills.project import Batch, Project, marked
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """`everbake`, with wrapped ports: it tells where it is, and can be stopped at an exact place.
 
-    entry.py TAPE [ARGUMENTS OF everbake...]
+entry.py TAPE [ARGUMENTS OF everbake...]
 
-    EVERBAKE_TEST_BARRIER   `port.method:before|after[:fact]`: get there, touch the file below, wait
-    EVERBAKE_TEST_REACHED   that file
-    EVERBAKE_TEST_WIRING    a planted fault: see `faults.py`
+EVERBAKE_TEST_BARRIER   `port.method:before|after[:fact]`: get there, touch the file below, wait
+EVERBAKE_TEST_REACHED   that file
+EVERBAKE_TEST_WIRING    a planted fault: see `faults.py`
 """
 
 import os

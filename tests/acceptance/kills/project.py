@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-
 from kills.tape import Told
 
 ENTRY = Path(__file__).with_name("entry.py")
@@ -131,6 +130,7 @@ class Project:
             return self.told.owner == command.process.pid or not command.running
 
         wait_for("`up` owns the project", owns)
+        assert command.running, command.complained.read_text()
         return command
 
     @property

@@ -1,4 +1,4 @@
-"""Many small prediction requests at a steady pace, over connections that stay and one that does not.
+"""Many small prediction requests at a steady pace, over connections that stay, and over new ones.
 
 Raw sockets under asyncio, in a thread of its own: what is measured is the server.
 """
@@ -16,6 +16,7 @@ import msgspec
 FEATURE = 9
 _STEADY = 8
 _PATIENCE = 20.0  # seconds that one answer may take
+_BREATH = 0.05  # seconds after a failure
 
 
 class Answer(msgspec.Struct):
@@ -97,14 +98,18 @@ class Load:
         try:
             reader, writer = await asyncio.open_connection(place.hostname, place.port)
         except OSError as error:
-            self.failures.append(f"connecting: {error!r}")
+            await self._failed(f"connecting: {error!r}")
             return
         try:
             await self._talk(request, reader, writer, stay=stay)
         except (OSError, EOFError, TimeoutError, ValueError) as error:
-            self.failures.append(repr(error))
+            await self._failed(repr(error))
         finally:
             writer.close()
+
+    async def _failed(self, why: str) -> None:
+        self.failures.append(why)
+        await asyncio.sleep(_BREATH)
 
     async def _talk(
         self,

@@ -13,8 +13,9 @@ from everbake import wiring
 from everbake.core.facts import Concluded, Promoted, RolledBack
 
 MODEL = "line"
+_FIRST = 150  # rows of the first version: enough are held out for every later one to be judged
 _EVERBAKE = [sys.executable, "-c", "from everbake.interfaces.cli import main; main()"]
-_RECIPE = '''
+_RECIPE = """
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression
@@ -38,10 +39,10 @@ recipe = Recipe(
     data=Table(label="target"),
     train=train,
     predict=predict,
-    gate=Gate(mean_squared_error, better="lower"),
+    gate=Gate(mean_squared_error, better="lower", if_inconclusive="promote"),
     triggers=NewData(rows={rows}),
 )
-'''
+"""
 _PREDICT = {
     "linear": 'model.predict(rows[["feature"]])',
     "native": 'np.clip(model.predict(rows[["feature"]]), -1e6, 1e6)',
@@ -68,7 +69,7 @@ class Served:
         self.folder.mkdir(parents=True)
         recipe = _RECIPE.format(predict=_PREDICT[self.runtime], rows=self.rows)
         (self.folder / "recipe.py").write_text(recipe)
-        self.ingest(max(20, self.rows))
+        self.ingest(_FIRST)
 
     def ingest(self, rows: int = 1) -> dict:
         """The next rows, as one batch."""

@@ -45,7 +45,7 @@ _PASSED_ON = frozenset(
         "VIRTUAL_ENV",
     }
 )
-_PASSED_ON_PREFIXES = ("LC_", "EVERBAKE_")
+_PASSED_ON_PREFIXES = ("LC_",)
 # One thread before the imports: a fork does not survive the locks of a pool of threads. The same
 # hashes in every process: a set of strings has one order, so training can be repeated.
 _FIXED = {

@@ -9,7 +9,7 @@ from everbake.interfaces.demo.year import MODEL
 from everbake.interfaces.render import MARKS, finding_text
 
 _SAME = 1.05  # errors nearer to each other than that are told as equal
-_NARROWEST, _GAP = 40, 2
+_NARROWEST, _GAP = 30, 2
 _SHAPES = {
     "promoted": MARKS["ok"],
     "taken": MARKS["ok"],
@@ -106,7 +106,8 @@ def legend(result: Result) -> str:
 def table_text(result: Result) -> str:
     """The table for a terminal: the reasons are folded, nothing is cut off."""
     lines = table_lines(result)
-    widths = [max(len(line[i]) for line in [HEADS, *lines]) for i in range(len(HEADS))]
+    words = [max(map(len, head.split())) for head in HEADS]
+    widths = [max(words[i], *(len(line[i]) for line in lines)) for i in range(len(HEADS))]
     at = HEADS.index("because")
     others = sum(widths) - widths[at] + _GAP * (len(HEADS) - 1)
     room = shutil.get_terminal_size((120, 24)).columns - others
