@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
+from everbake.ports import Blobs, Ledger, Ports, Reader
 
 if TYPE_CHECKING:
     from everbake.adapters.hosting.hosts import Hosts
     from everbake.core.decision import Check
     from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
-    from everbake.ports import Blobs, Ledger, Ports, Reader
 
 STATE = ".everbake"
 
@@ -80,7 +80,7 @@ def places(project: Path) -> Places:
     return Places(project.absolute())
 
 
-def reader(project: Path) -> "Reader":
+def reader(project: Path) -> Reader:
     """The ledger, for looking only. An empty one where nothing has been recorded yet."""
     settings = load_settings(project)
     if settings.ledger != "sqlite":
@@ -139,13 +139,13 @@ def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]
         return try_recipes(recipes.changed({}), name, look, (hosts, work))
 
 
-def _passing_blobs(folder: Path) -> "Blobs":
+def _passing_blobs(folder: Path) -> Blobs:
     from everbake.adapters.blobs import FileBlobs
 
     return FileBlobs(folder / "blobs")
 
 
-def blobs(project: Path) -> "Blobs":
+def blobs(project: Path) -> Blobs:
     """The project's blobs."""
     from everbake.adapters.blobs import FileBlobs
 
@@ -213,7 +213,7 @@ def owning(project: Path, narrate: Callable[[str], None] | None = None) -> "Iter
 
 def _ports(
     there: Places, settings: Settings, narrate: Callable[[str], None] | None, stack: ExitStack
-) -> "Ports":
+) -> Ports:
     from everbake.adapters.acknowledgements import WorkerAcknowledgements
     from everbake.adapters.blobs import FileBlobs
     from everbake.adapters.delta import DeltaTables
@@ -223,7 +223,6 @@ def _ports(
     from everbake.adapters.hosting.work import Work
     from everbake.adapters.system import SystemClock
     from everbake.config.contracts import ContractFiles
-    from everbake.ports import Ports
 
     stored = FileBlobs(there.blobs)
     hosts = Hosts(there.state / "snapshots", there.project, stored)
@@ -241,7 +240,7 @@ def _ports(
     )
 
 
-def _ledger(there: Places, settings: Settings, stack: ExitStack) -> "Ledger":
+def _ledger(there: Places, settings: Settings, stack: ExitStack) -> Ledger:
     from everbake.adapters.system import SystemClock
 
     if settings.ledger != "sqlite":
