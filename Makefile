@@ -32,7 +32,7 @@ lint: $(VENV)/.dev ## Check style, types, import floors, dead code and dependenc
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(VENV)/bin/vulture
 	$(VENV)/bin/deptry .
 

@@ -195,7 +195,7 @@ def test_it_answers_without_pandas_and_scikit_learn():
         "import sys, everbake.runtimes.linear;"
         "print([m for m in ('pandas', 'sklearn', 'scipy', 'pyarrow') if m in sys.modules])"
     )
-    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"

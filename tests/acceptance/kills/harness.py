@@ -15,6 +15,7 @@ from kills.tape import STEPS
 
 _CONFLICT = 7
 _TRIES = 3  # of a batch while nobody kills
+_SPAN = 2.2  # seconds within which chance kills: about what two ingests take
 _AGAIN = 0.4  # how often whoever takes over is killed, too
 # Places of a kill, for the steps that chance has not hit.
 PLACES = {
@@ -156,8 +157,7 @@ class Harness:
 
     def _strike(self, commands: list[Command]) -> bool:
         """Kill the owner after a moment, if there is one and somebody waits for an answer."""
-        span = 0.6 if self._up is not None and self._up.running else 2.0
-        delay = self.random.uniform(0, span)
+        delay = self.random.uniform(0, _SPAN)
         until = time.monotonic() + delay
         wait_for(
             "the moment",
