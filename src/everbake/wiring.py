@@ -164,10 +164,10 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
 
     there = places(project)
     stored = FileBlobs(there.blobs)
-    global _serving_hosts  # noqa: PLW0603 - a worker keeps its hosts for as long as it lives
-    if _serving_hosts is None:
-        _serving_hosts = Hosts(there.state / "snapshots", there.project, stored)
-        atexit.register(_serving_hosts.close)
+    if project not in _serving_hosts:
+        hosts = Hosts(there.state / "snapshots", there.project, stored)
+        atexit.register(hosts.close)
+        _serving_hosts[project] = hosts
     stored.get(bundle.artifact)
     path = str(stored.path(bundle.artifact))
     order = SessionOrder(
@@ -176,11 +176,12 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
         tuple(Column(each.name, each.type) for each in bundle.inputs),
     )
     limits = JobLimits(4 * 2**30, math.inf, 1)
-    host = _serving_hosts.get(bundle.snapshot, bundle.source)
+    host = _serving_hosts[project].get(bundle.snapshot, bundle.source)
     return host.open("predict", msgspec.json.encode(order), limits)
 
 
-_serving_hosts: "Hosts | None" = None
+# A server keeps its hosts for as long as it lives.
+_serving_hosts: "dict[Path, Hosts]" = {}
 
 
 @contextmanager
