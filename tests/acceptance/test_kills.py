@@ -4,7 +4,7 @@ import os
 import random
 
 import pytest
-from kills.harness import PLACES, Harness, ended, least_hit
+from kills.harness import EDGES, PLACES, Harness, ended, least_hit
 from kills.project import Project
 from kills.tape import STEPS
 
@@ -21,7 +21,8 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path, counted, chance, t
     with ended(Harness(Project(tmp_path), chance, told)) as harness:
         while len(harness.kills) < kills:
             harness.kill_at_random(with_up=len(harness.kills) % 4 >= 2)
-        for turn, place in enumerate(least_hit(harness, each_step)):
+        edges = chance.sample(EDGES, counted(len(EDGES)))
+        for turn, place in enumerate([*edges, *least_hit(harness, each_step)]):
             harness.kill_at(place, with_up=turn % 2 == 1)
         found = harness.finish()
     told(f"{len(harness.kills)} kills; each step: {dict(harness.hits)}\n")

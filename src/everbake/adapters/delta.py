@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,18 +46,19 @@ class DeltaTables:
         """Keep the tables under `root`, which need not exist."""
         self._root = root
         self._open: dict[str, DeltaTable] = {}
+        self._lock = threading.RLock()  # a run reads while the next batch arrives
 
     def stage(self, model: str) -> Path:
         """An empty directory on the table's file system."""
         folder = self._folder(model) / "_incoming"
-        with _explained(folder):
+        with self._at(model):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         return folder
 
     def commit(self, files: Sequence[StagedFile], arrived: DataArrived) -> DataArrived:
         """Append staged files as one commit that carries the fact."""
-        with _explained(self._folder(arrived.model)):
+        with self._at(arrived.model):
             actions = [self._settle(file, arrived) for file in files]
             table = self._table(arrived.model)
             if table is None:
@@ -69,7 +71,7 @@ class DeltaTables:
 
     def orphans(self, model: str, after: int) -> list[DataArrived]:
         """The facts of commits behind data version `after`."""
-        with _explained(self._folder(model)):
+        with self._at(model):
             table = self._table(model)
             if table is None or (table.transaction_version(APP) or 0) <= after:
                 return []
@@ -85,7 +87,7 @@ class DeltaTables:
 
     def files(self, arrived: DataArrived) -> list[str]:
         """The Parquet files that hold all rows up to a data version."""
-        with _explained(self._folder(arrived.model)):
+        with self._at(arrived.model):
             table = self._table(arrived.model)
             if table is None:
                 raise Stop(
@@ -98,6 +100,12 @@ class DeltaTables:
                 # The newest files may be compacted; an older version is read as it was.
                 table = DeltaTable(self._folder(arrived.model), version=arrived.table_version)
             return list(table.file_uris())
+
+    @contextmanager
+    def _at(self, model: str) -> Iterator[None]:
+        """One thread at a time; what goes wrong is told in four parts."""
+        with self._lock, _explained(self._folder(model)):
+            yield
 
     def _folder(self, model: str) -> Path:
         return self._root / model

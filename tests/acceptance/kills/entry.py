@@ -18,7 +18,9 @@ from typing import Any
 
 _TOLD = {
     "recipes": ("changed",),
-    "tables": ("orphans", "commit"),
+    "tables": ("orphans", "stage", "commit"),
+    "contracts": ("write",),
+    "release": ("wait",),
     "training": ("parse", "environment", "train", "evaluate", "forget"),
     "ledger": ("record",),
 }

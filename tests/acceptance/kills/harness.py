@@ -27,6 +27,19 @@ PLACES = {
     "evaluate": ("ledger.record:before:evaluated", "training.evaluate:before"),
     "conclude": ("ledger.record:after:concluded", "ledger.record:before:concluded"),
 }
+# And the places between those, where something has just taken effect.
+EDGES = (
+    "tables.stage:after",
+    "ledger.record:after:data_arrived",
+    "contracts.write:before",
+    "ledger.record:after:run_pinned",
+    "training.train:after",
+    "ledger.record:after:trained",
+    "training.evaluate:after",
+    "ledger.record:after:evaluated",
+    "training.forget:before",
+    "release.wait:before",
+)
 
 
 @dataclass(frozen=True)
