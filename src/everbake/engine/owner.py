@@ -225,11 +225,11 @@ class Owner:
                 state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
                 orders = due(state, self.ports.clock.now())
                 if not orders:
+                    self.await_release(model)
                     return done
                 concluded = pipeline(orders[0], self.ports, self._of(model).deciding)
                 self.ports.training.forget(concluded.run)
                 done.append(concluded)
-                self.await_release(model)
 
     def next_run(self, model: str) -> str | None:
         """The run that is due next, or under way; None if nothing is due."""

@@ -1,8 +1,9 @@
 """What a person decides about who serves: promote, roll back, pause, resume."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
-from everbake.core.facts import Fact, Paused, Promoted, Resumed, RolledBack, digest
+from everbake.core.facts import Entry, Fact, Paused, Promoted, Resumed, RolledBack, digest
 from everbake.core.loop import ModelState
 from everbake.core.project import Row
 from everbake.engine.owner import Owner
@@ -48,39 +49,31 @@ def promote(request: Request, owner: Owner) -> Shifted:
 
     Raises:
         UsageError: no such version, or no reason for one that the gate did not promote.
-        ConflictError: no candidate is pending.
+        ConflictError: no candidate is pending, or the version serves already.
     """
     with owner.deciding(request.model) as model:
-        number = request.version if request.version is not None else model.candidate
-        if number is None:
-            raise ConflictError(
-                "EB412",
-                f"no candidate of {request.model} is pending",
-                mend=f"everbake versions {request.model}",
-            )
-        version = _version(owner, model, number)
-        if number == model.champion:
-            raise ConflictError(
-                "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
-            )
-        if not request.reason.strip() and not _won(owner, version):
-            raise UsageError(
-                "EB005",
-                f"the gate did not promote {request.model}@{number}: a reason is needed",
-                mend='add --reason "why it should serve"',
-            )
-        fact = Promoted(
-            request.model,
-            number,
-            str(version["bundle"]),
-            model.champion,
-            model.champion_bundle,
-            request.reason,
-            request.request,
-        )
-        shifted = _record("promote", request, fact, owner)
+        shifted = _done("promote", request, owner) or _promoted(request, model, owner)
     owner.await_release(request.model)
     return shifted
+
+
+def _promoted(request: Request, model: ModelState, owner: Owner) -> Shifted:
+    number = request.version if request.version is not None else model.candidate
+    if number is None:
+        raise ConflictError(
+            "EB412",
+            f"no candidate of {request.model} is pending",
+            mend=f"everbake versions {request.model}",
+        )
+    version = _version(owner, model, number)
+    if not request.reason.strip() and not _won(owner, version):
+        raise UsageError(
+            "EB005",
+            f"the gate did not promote {request.model}@{number}: a reason is needed",
+            mend='add --reason "why it should serve"',
+        )
+    fact = Promoted(**_shift(request, model, version))
+    return _record("promote", request, fact, owner)
 
 
 def rollback(request: Request, owner: Owner) -> Shifted:
@@ -88,27 +81,46 @@ def rollback(request: Request, owner: Owner) -> Shifted:
 
     Raises:
         UsageError: no such version.
-        ConflictError: nothing served before.
+        ConflictError: nothing served before, or the version serves already.
     """
     with owner.deciding(request.model) as model:
-        number = request.version or _served_before(owner, model)
-        version = _version(owner, model, number)
-        if number == model.champion:
-            raise ConflictError(
-                "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
-            )
-        fact = RolledBack(
-            request.model,
-            number,
-            str(version["bundle"]),
-            model.champion,
-            model.champion_bundle,
-            request.reason,
-            request.request,
-        )
-        shifted = _record("rollback", request, fact, owner)
+        shifted = _done("rollback", request, owner) or _rolled_back(request, model, owner)
     owner.await_release(request.model)
     return shifted
+
+
+def _rolled_back(request: Request, model: ModelState, owner: Owner) -> Shifted:
+    number = request.version or _served_before(owner, model)
+    fact = RolledBack(**_shift(request, model, _version(owner, model, number)))
+    return _record("rollback", request, fact, owner)
+
+
+class _Shift(TypedDict):
+    model: str
+    version: int
+    bundle: str
+    champion_before: int | None
+    bundle_before: str | None
+    reason: str
+    request: str
+
+
+def _shift(request: Request, model: ModelState, version: Row) -> _Shift:
+    """What a change of who serves records; ConflictError if that is who serves already."""
+    number = int(version["version"] or 0)
+    if number == model.champion:
+        raise ConflictError(
+            "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
+        )
+    return {
+        "model": request.model,
+        "version": number,
+        "bundle": str(version["bundle"]),
+        "champion_before": model.champion,
+        "bundle_before": model.champion_bundle,
+        "reason": request.reason,
+        "request": request.request,
+    }
 
 
 def pause(request: Request, owner: Owner) -> Shifted:
@@ -125,9 +137,21 @@ def resume(request: Request, owner: Owner) -> Shifted:
         return _record("resume", request, fact, owner)
 
 
+def _entry_id(kind: str, request: Request) -> str:
+    return digest(kind, request.model, request.request)
+
+
+def _done(kind: str, request: Request, owner: Owner) -> Shifted | None:
+    """What came of this very request before, if it was recorded and only its answer was lost."""
+    entry = owner.ports.ledger.find(_entry_id(kind, request))
+    return None if entry is None else _shifted(request, entry, owner)
+
+
 def _record(kind: str, request: Request, fact: Fact, owner: Owner) -> Shifted:
-    entry_id = digest(kind, request.model, request.request)
-    entry = owner.ports.ledger.record(entry_id, fact)
+    return _shifted(request, owner.ports.ledger.record(_entry_id(kind, request), fact), owner)
+
+
+def _shifted(request: Request, entry: Entry, owner: Owner) -> Shifted:
     if isinstance(entry.fact, Promoted | RolledBack):
         before, now = entry.fact.champion_before, entry.fact.version
         return Shifted(request.model, now, before, entry.id)

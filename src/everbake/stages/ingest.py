@@ -25,8 +25,7 @@ def adopt(model: str, version: int, ports: Ports) -> list[Entry]:
 
     A commit without a fact is left behind by a process that died between the two.
     """
-    orphans = ports.tables.orphans(model, version)
-    return [ports.ledger.record(data_id(model, fact.digest), fact) for fact in orphans]
+    return [_recorded(fact, ports) for fact in ports.tables.orphans(model, version)]
 
 
 def ingest(batch: Batch, model: ModelState, ports: Ports) -> Entry:
@@ -90,11 +89,14 @@ def arrive(parsed: Parsed, arrived: DataArrived, ports: Ports) -> Entry:
     known = ports.ledger.find(entry_id)
     if known is not None:
         return known
-    committed = ports.tables.commit(parsed.files, arrived)
-    entry = ports.ledger.record(entry_id, committed)
-    contract = msgspec.json.decode(arrived.contract, type=Contract)
-    ports.contracts.write(arrived.model, contract, arrived.version)
-    return entry
+    return _recorded(ports.tables.commit(parsed.files, arrived), ports)
+
+
+def _recorded(committed: DataArrived, ports: Ports) -> Entry:
+    """Record a commit. The contract's file comes first: with the fact, the batch is done."""
+    contract = msgspec.json.decode(committed.contract, type=Contract)
+    ports.contracts.write(committed.model, contract, committed.version)
+    return ports.ledger.record(data_id(committed.model, committed.digest), committed)
 
 
 def quarantine(batch: Batch, parsed: Parsed, ports: Ports) -> Entry:

@@ -17,7 +17,7 @@ _STEP_OF = {
     "tables.orphans": ("start", "start"),
     "training.parse": ("parse", "parse"),
     "tables.commit": ("commit", "gap"),
-    "ledger.record data_arrived": ("gap", "pin"),
+    "ledger.record data_arrived": ("gap", "due"),  # maybe behind another run
     "training.environment": ("pin", "pin"),
     "ledger.record run_pinned": ("pin", "train"),
     "training.train": ("train", "train"),
@@ -81,7 +81,7 @@ class Told:
         """The steps that a process is, or was, in the middle of."""
         self.look()
         steps = {step for step in self.steps.get(pid, {}).values() if step}
-        return sorted(steps - {"start"} or steps)
+        return sorted(steps - {"start", "due"} or steps)
 
     def _take(self, words: list[str]) -> None:
         pid, thread, moment, call, fact = words

@@ -1,0 +1,301 @@
+"""What people do in a story, and how it is lived through any number of crashes."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import simulation_world as world_of
+from simulation_crash import Crash, Never, Wire
+
+from everbake.core.facts import encode, name_of
+from everbake.core.loop import due, state_of
+from everbake.core.project import fold
+from everbake.engine import release
+from everbake.engine.owner import Owner
+from everbake.engine.release import Request
+from everbake.errors import ConflictError, EverbakeError, Retry, UsageError
+from everbake.ports import Ports
+
+# What a command may answer when it was done before and only its answer was lost.
+DONE_BEFORE = {"EB411", "EB412", "EB413", "EB414"}
+MOST_LIVES = 60
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """How the ports of a life are made; the faults replace one of these.
+
+    Attributes:
+        ledger: of a world, for one life.
+        blobs: of a world, for one life.
+        owner: of ports.
+    """
+
+    ledger: Callable = lambda world: world.ledger
+    blobs: Callable = world_of.Blobs
+    owner: Callable = Owner
+
+
+@dataclass
+class Step:
+    """One thing that happens: outside first, once; then a command, until it is answered."""
+
+    name: str
+    command: Callable
+    outside: Callable = lambda world: None
+
+
+def write(path, rows):
+    """A file appears."""
+
+    def outside(world):
+        world.files[path] = rows
+
+    return outside
+
+
+def edit(model, text):
+    """Somebody edits a recipe."""
+
+    def outside(world):
+        world.recipes[model] = text
+
+    return outside
+
+
+def ingest(model, path, rows):
+    """A file is ingested, and what is due is run."""
+
+    def command(owner):
+        owner.ingest(model, (path,), (path,))
+        owner.settle(model)
+
+    return Step(f"ingest {model} {path}", command, write(path, rows))
+
+
+def asked(kind, model, number, version=None, reason="because"):
+    """Somebody decides who serves."""
+
+    def command(owner):
+        getattr(release, kind)(Request(model, version, reason, f"{kind}-{number}"), owner)
+        owner.settle(model)
+
+    return Step(f"{kind} {model}", command)
+
+
+def retrain(model, number):
+    """Somebody asks for a run."""
+
+    def command(owner):
+        owner.request_retrain(model, f"retrain-{number}")
+        owner.settle(model)
+
+    return Step(f"retrain {model}", command)
+
+
+def settle_quarantine(kind, model):
+    """Somebody accepts or rejects the batch that waits."""
+
+    def command(owner):
+        rows = owner.ports.ledger.rows("quarantine", {"model": model, "state": "waiting"})
+        for row in rows[:1]:
+            getattr(owner, kind)(model, str(row["id"]), "looked at")
+        owner.settle(model)
+
+    return Step(f"{kind} {model}", command)
+
+
+def edited(model, text):
+    """A recipe is edited, and noticed."""
+
+    def command(owner):
+        owner.notice_recipes()
+        owner.settle(model)
+
+    return Step(f"edit {model}: {text}", command, edit(model, text))
+
+
+def script():
+    """The scripted history: everything that the loop can do, at least once."""
+    n = world_of.numbers
+    return [
+        ingest("a", "/in/a1", n(0, 30, 5.0)),
+        ingest("a", "/in/a2", n(100, 30, 5.2)),
+        ingest("a", "/in/a1-again", n(0, 30, 5.0)),
+        ingest("b", "/in/b1", n(0, 20, 1.0)),
+        ingest("a", "/in/bad", ["many", *n(200, 5, 5.0)]),
+        settle_quarantine("accept", "a"),
+        ingest("a", "/in/worse", ["few"]),
+        settle_quarantine("reject", "a"),
+        edited("a", "code: bad"),
+        edited("a", "code: broken"),
+        edited("a", "code: good again"),
+        retrain("b", 1),
+        asked("rollback", "a", 1),
+        ingest("a", "/in/a3", n(300, 30, 5.1)),
+        asked("promote", "a", 2),
+        asked("resume", "a", 3),
+        asked("pause", "b", 4),
+        ingest("b", "/in/b2", n(100, 20, 1.1)),
+        asked("resume", "b", 5),
+    ]
+
+
+def any_script(dice):
+    """A history at random."""
+    steps, n = [ingest("a", "/in/0", world_of.numbers(0, 20, 5.0))], world_of.numbers
+    makers = [
+        lambda i: ingest("a", f"/in/{i}", n(i * 100, dice.randint(1, 30), dice.uniform(4, 6))),
+        lambda i: ingest("b", f"/in/{i}", n(i * 100, dice.randint(1, 30), dice.uniform(0, 2))),
+        lambda i: ingest("a", f"/in/{i}", ["text", *n(i * 100, 3, 5.0)]),
+        lambda i: settle_quarantine(dice.choice(["accept", "reject"]), "a"),
+        lambda i: edited(dice.choice("ab"), f"code: {dice.choice(['fine', 'bad', 'broken'])} {i}"),
+        lambda i: retrain("a", i),
+        lambda i: asked("rollback", "a", i),
+        lambda i: asked("promote", "a", i),
+        lambda i: asked("pause", dice.choice("ab"), i),
+        lambda i: asked("resume", dice.choice("ab"), i),
+    ]
+    return steps + [dice.choice(makers)(i) for i in range(1, dice.randint(4, 10))]
+
+
+@dataclass
+class Played:
+    """A story that has come to its end."""
+
+    world: world_of.Durable
+    wire: Wire
+    lives: int
+    complaints: list = field(default_factory=list)
+
+
+def play(steps, plan=None, wiring=None):
+    """Live through a story: after each crash a new owner, and the command once more."""
+    wiring = wiring or Wiring()
+    world = world_of.Durable(recipes={"a": "code: first", "b": "code: first"})
+    played = Played(world, Wire(plan or Never()), 0)
+    owner = None
+    for step in [*steps, Step("settle", _settle_all)]:
+        step.outside(world)
+        answered = False
+        while not answered:
+            try:
+                if owner is None:
+                    played.lives += 1
+                    assert played.lives < MOST_LIVES, "it does not come to an end"
+                    owner = wiring.owner(ports(world, played.wire, wiring))
+                    owner.start()
+                answered = _perform(step, owner, played)
+            except Crash:
+                owner = None
+    return played
+
+
+def _settle_all(owner):
+    for model in owner.notice_recipes():
+        owner.settle(model)
+
+
+def _perform(step, owner, played):
+    """Do it once; errors that a user would see are answers, too."""
+    try:
+        step.command(owner)
+    except Retry:
+        return False  # it says so itself: repeat the command
+    except (ConflictError, UsageError) as error:
+        if error.code not in DONE_BEFORE | {"EB121", "EB004", "EB007"}:
+            played.complaints.append(f"{step.name}: {error}")
+    except EverbakeError as error:
+        played.complaints.append(f"{step.name}: {error}")
+    return True
+
+
+def ports(world, wire, wiring):
+    """The ports of one life."""
+    tables, blobs = world_of.Tables(world), wiring.blobs(world)
+    made = {
+        "ledger": wiring.ledger(world),
+        "tables": tables,
+        "blobs": blobs,
+        "recipes": world_of.Recipes(world, blobs),
+        "contracts": world_of.Contracts(world),
+        "training": world_of.Training(world, blobs, tables),
+        "release": world_of.Release(world),
+        "clock": world.clock,
+    }
+    return Ports(**{name: wire.wrap(name, port) for name, port in made.items()})
+
+
+def violations(played, plain):
+    """What is wrong at the end, beside the same story without a crash."""
+    return [
+        *played.complaints,
+        *_ledger(played.world, plain.world),
+        *_tables(played.world),
+        *_blobs(played.world),
+        *_runs(played.world),
+    ]
+
+
+def _ledger(world, plain):
+    told, expected = _story(world), _story(plain)
+    if told != expected:
+        at = next(i for i, pair in enumerate(zip([*told, ""], [*expected, ""], strict=False)) if pair[0] != pair[1])
+        yield f"fact {at + 1} is {[*told, 'none'][at][:80]}, not {[*expected, 'none'][at][:80]}"
+    if fold(world.ledger.facts()).tables != fold(list(world.ledger.facts())).tables:
+        yield "projections differ"
+    if world.contracts != plain.contracts:
+        yield "contract files differ"
+    served = {str(r["model"]): r["generation"] for r in world.ledger.rows("deployments")}
+    if served != world.released:
+        yield f"{world.released} is served, not {served}"
+
+
+def _story(world):
+    """All facts, without times (attempt numbers are part of run ids only for later attempts)."""
+    return [f"{name_of(e.fact)} {encode(e.fact).decode()}" for e in world.ledger.facts()]
+
+
+def _tables(world):
+    for model, commits in world.tables.items():
+        versions = [fact.version for fact, _ in commits]
+        known = [r["version"] for r in world.ledger.rows("data_versions", {"model": model})]
+        if versions != known or versions != list(range(1, len(versions) + 1)):
+            yield f"{model}: commits {versions}, facts {known}"
+        rows = [row for _, rows in commits for row in rows]
+        if len(set(rows)) != len(rows):
+            yield f"{model}: a row is in the table twice"
+
+
+def _blobs(world):
+    named = set()
+    for entry in world.ledger.facts():
+        for field_name in ("snapshot", "environment", "bundle", "serves", "log"):
+            value = getattr(entry.fact, field_name, None)
+            if isinstance(value, str) and value:
+                named.add(value)
+        named |= set(getattr(entry.fact, "blobs", ()))
+    for blob in sorted(named - world.blobs.keys()):
+        yield f"blob {blob[:8]} is named by a fact and is not there"
+
+
+def _runs(world):
+    state = state_of(fold(world.ledger.facts()))
+    for order in due(state, 1e9):
+        yield f"run {order.run} of {order.model} is still due"
+    for row in world.ledger.rows("runs"):
+        if row["state"] == "running":
+            yield f"run {row['run']} is unfinished"
+    for model in state.models:
+        numbers = [r["version"] for r in world.ledger.rows("versions", {"model": model})]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield f"{model}: versions {numbers}"
+
+
+def dice_of(seed):
+    """Everything random in a story comes from here."""
+    return random.Random(seed)
+
+
+__all__ = ["Path", "Played", "Wiring", "any_script", "dice_of", "play", "script", "violations"]

@@ -1,0 +1,80 @@
+"""The whole loop on memory ports, in virtual time, with a crash at every port call."""
+
+import os
+
+import pytest
+from simulation_crash import At, Dice
+from simulation_faults import FAULTS
+from simulation_story import any_script, dice_of, play, script, violations
+
+SIDES = ("before", "after", "lost")
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The scripted history without a crash."""
+    played = play(script())
+    assert violations(played, played) == []
+    return played
+
+
+def test_the_scripted_history_does_everything_the_loop_can_do(plain):
+    told = {entry.fact.__class__.__name__ for entry in plain.world.ledger.facts()}
+    assert told == {
+        "RecipeChanged",
+        "DataArrived",
+        "BatchQuarantined",
+        "BatchRejected",
+        "RetrainRequested",
+        "RunPinned",
+        "Trained",
+        "TrainingFailed",
+        "Evaluated",
+        "Concluded",
+        "Promoted",
+        "RolledBack",
+        "Paused",
+        "Resumed",
+    }
+    verdicts = {row["verdict"] for row in plain.world.ledger.rows("runs")}
+    assert {"promoted", "rejected", None} <= verdicts
+    assert {row["state"] for row in plain.world.ledger.rows("quarantine")} == {
+        "accepted",
+        "rejected",
+    }
+
+
+def sweep(plain, wiring=None):
+    """Every port call, on each side: what is wrong at the end, with where the crash was."""
+    for call in range(1, plain.wire.calls + 1):
+        for side in SIDES:
+            played = play(script(), At(call, side), wiring)
+            for wrong in violations(played, plain):
+                yield f"crash {side} call {call} ({plain.wire.names[call - 1]}): {wrong}"
+
+
+def test_a_crash_at_any_port_call_changes_nothing(plain, capsys):
+    found = list(sweep(plain))
+    assert found == [], "\n".join(found[:20])
+    with capsys.disabled():
+        print(f"\nsimulation: {plain.wire.calls} port calls, {len(SIDES) * plain.wire.calls} crash points")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(plain, fault):
+    assert next(sweep(plain, FAULTS[fault]), None) is not None
+
+
+def test_random_histories_with_random_crashes(counted, capsys):
+    asked = os.environ.get("EVERBAKE_SEED")
+    seeds = [int(asked)] if asked else range(counted(1000))
+    crashes = 0
+    for seed in seeds:
+        dice = dice_of(seed)
+        story = any_script(dice)
+        smooth, rough = play(story), play(story, Dice(dice))
+        crashes += rough.lives - 1
+        wrong = violations(rough, smooth) + violations(smooth, smooth)
+        assert wrong == [], f"EVERBAKE_SEED={seed} replays this: {wrong[:5]}"
+    with capsys.disabled():
+        print(f"\nsimulation: {len(seeds)} random histories, {crashes} crashes lived through")
