@@ -3,8 +3,9 @@
 import random
 from dataclasses import dataclass, field
 
-from everbake.errors import Retry
 from simulation_world import MUTATING
+
+from everbake.errors import Retry
 
 
 class Crash(BaseException):

@@ -1,10 +1,11 @@
 """Five faults, each planted in one place. The sweep must find every one of them."""
 
+from simulation_story import Wiring
+from simulation_world import Blobs
+
 from everbake.adapters.memory_ledger import MemoryLedger
 from everbake.core.facts import BatchQuarantined, Concluded
 from everbake.engine import owner as owner_module
-from simulation_story import Wiring
-from simulation_world import Blobs
 
 
 class LazyBlobs(Blobs):

@@ -187,7 +187,7 @@ def play(steps, plan=None, wiring=None):
                     owner = wiring.owner(ports(world, played.wire, wiring))
                     owner.start()
                 answered = _perform(step, owner, played)
-            except Crash:
+            except (Crash, Retry):
                 owner = None
     return played
 
@@ -241,7 +241,11 @@ def violations(played, plain):
 def _ledger(world, plain):
     told, expected = _story(world), _story(plain)
     if told != expected:
-        at = next(i for i, pair in enumerate(zip([*told, ""], [*expected, ""], strict=False)) if pair[0] != pair[1])
+        at = next(
+            i
+            for i, pair in enumerate(zip([*told, ""], [*expected, ""], strict=False))
+            if pair[0] != pair[1]
+        )
         yield f"fact {at + 1} is {[*told, 'none'][at][:80]}, not {[*expected, 'none'][at][:80]}"
     if fold(world.ledger.facts()).tables != fold(list(world.ledger.facts())).tables:
         yield "projections differ"

@@ -201,9 +201,7 @@ class Training:
         answers = [self._answers(bundle, truth)]
         champion = pinned.champion_bundle
         against = None if champion is None else self._answers(champion, truth)
-        decision = judge(
-            truth, against, answers[0], metric=mean_squared_error, seed=pinned.seed
-        )
+        decision = judge(truth, against, answers[0], metric=mean_squared_error, seed=pinned.seed)
         return Compared(msgspec.json.encode(decision.to_dict()).decode(), bundle, 1.0)
 
     def _answers(self, bundle, truth):

@@ -57,7 +57,9 @@ def test_a_crash_at_any_port_call_changes_nothing(plain, capsys):
     found = list(sweep(plain))
     assert found == [], "\n".join(found[:20])
     with capsys.disabled():
-        print(f"\nsimulation: {plain.wire.calls} port calls, {len(SIDES) * plain.wire.calls} crash points")
+        print(
+            f"\nsimulation: {plain.wire.calls} port calls, {len(SIDES) * plain.wire.calls} crash points"
+        )
 
 
 @pytest.mark.parametrize("fault", FAULTS)
