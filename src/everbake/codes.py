@@ -1,6 +1,8 @@
 """What each error code means: `everbake error CODE` prints it."""
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 
 @dataclass(frozen=True)
@@ -11,4 +13,9 @@ class CodeEntry:
     explanation: str
 
 
-CODES: dict[str, CodeEntry] = {}
+@cache
+def codes() -> dict[str, CodeEntry]:
+    """All codes, from the table `codes.txt`: a line each, code, title and explanation."""
+    text = files("everbake").joinpath("codes.txt").read_text(encoding="utf-8")
+    rows = [line.split(" | ", 2) for line in text.splitlines()]
+    return {code: CodeEntry(title, explanation) for code, title, explanation in rows}

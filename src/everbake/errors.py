@@ -10,7 +10,7 @@
         |-- ConflictError         somebody else holds it, or it moved meanwhile (exit 7)
         `-- UserCodeError         a run failed in the user's code (exit 8)
 
-The codes and their explanations are in :data:`everbake.codes.CODES`; `everbake error CODE` prints
+The codes and their explanations are in :mod:`everbake.codes`; `everbake error CODE` prints
 them.
 """
 
@@ -23,7 +23,7 @@ class EverbakeError(Exception):
     """An error in four parts.
 
     Args:
-        code: `EBnnn`, a key of :data:`everbake.codes.CODES`.
+        code: `EBnnn`, a key of :mod:`everbake.codes`.
         what: what is wrong, in one clause.
         where: file, row, column, model or address; may be empty.
         why: the cause, if known; may be empty.
@@ -44,7 +44,7 @@ class EverbakeError(Exception):
 
     @override
     def __str__(self) -> str:
-        """`EB104 column "rooms" is missing in x.csv: why. Mend: command`."""
+        """`EB107 the file is gone in x.csv: why, then the mend`."""
         place = f" in {self.where}" if self.where else ""
         cause = f": {self.why}" if self.why else ""
         mend = f"\n  mend: {self.mend}" if self.mend else ""

@@ -21,6 +21,7 @@ from everbake.core.spec import (
     Rule,
     SplitSpec,
     Table,
+    declared,
 )
 from everbake.errors import RecipeError
 
@@ -69,6 +70,7 @@ def _among(value: object, choices: tuple[str, ...], what: str) -> None:
         raise RecipeError("EB204", f"{what} is {value!r}", mend=hint)
 
 
+@declared
 @dataclass(frozen=True)
 class TimeSplit:
     """Hold out the newest rows: a share of them, or all of the last span, such as `"30d"`."""
@@ -82,6 +84,7 @@ class TimeSplit:
             _share(self.newest, "TimeSplit")
 
 
+@declared
 @dataclass(frozen=True)
 class HashSplit:
     """Hold a row out if the hash of its key (or of the row) is below `share`: for ever."""
@@ -93,6 +96,7 @@ class HashSplit:
         _share(self.share, "HashSplit")
 
 
+@declared
 @dataclass(frozen=True)
 class GroupSplit:
     """Hold out whole groups by the hash of `Table(group=)`: no group is on both sides."""
@@ -106,6 +110,7 @@ class GroupSplit:
 Split = TimeSplit | HashSplit | GroupSplit
 
 
+@declared
 @dataclass(frozen=True)
 class Gate:
     """The rule that decides whether a candidate may take over.
@@ -170,6 +175,7 @@ class Gate:
         return better
 
 
+@declared
 @dataclass(frozen=True)
 class NewData:
     """Start a run once at least `rows` new rows have arrived."""
@@ -181,6 +187,7 @@ class NewData:
             raise RecipeError("EB204", f"NewData(rows) is {self.rows}", mend="NewData(rows=1)")
 
 
+@declared
 @dataclass(frozen=True)
 class Limits:
     """What one job of the user's code may take: resident memory, wall-clock time, threads."""
@@ -196,6 +203,7 @@ class Limits:
             raise RecipeError("EB204", f"Limits(threads) is {self.threads}", mend="threads=1")
 
 
+@declared
 @dataclass(frozen=True)
 class Recipe:
     """The frozen declaration of one model.

@@ -1,7 +1,11 @@
 """A recipe as plain data, without functions: it travels, is recorded, and is all the owner sees."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from difflib import get_close_matches
+from functools import wraps
+from typing import Literal, TypeVar
 
 from everbake.errors import RecipeError
 
@@ -9,7 +13,39 @@ Better = Literal["lower", "higher"]
 Rule = Literal["refresh", "challenge"]
 IfInconclusive = Literal["keep", "reject", "promote", "lean"]
 
+T = TypeVar("T")
 
+
+def declared(kind: type[T]) -> type[T]:
+    """Make a misspelt or missing field an error that says how to mend it."""
+    initialise: Callable[..., None] = kind.__init__
+    signature = inspect.signature(initialise)
+
+    @wraps(initialise)
+    def checked(self: T, *args: object, **fields: object) -> None:
+        try:
+            signature.bind(self, *args, **fields)
+        except TypeError as error:
+            raise _misdeclared(kind.__name__, signature, fields, str(error)) from None
+        initialise(self, *args, **fields)
+
+    kind.__init__ = checked  # type: ignore[method-assign]
+    return kind
+
+
+def _misdeclared(
+    name: str, signature: inspect.Signature, fields: dict[str, object], why: str
+) -> RecipeError:
+    known = [each for each in signature.parameters if each != "self"]
+    mend = f"{name}({', '.join(known)})"
+    for field in fields:
+        near = get_close_matches(field, known, n=1)
+        if field not in known and near:
+            mend = f"did you mean {near[0]!r}?"
+    return RecipeError("EB208", f"{name} cannot be declared like this", why=why, mend=mend)
+
+
+@declared
 @dataclass(frozen=True)
 class Table:
     """Where the rows come from and what the special columns are called.

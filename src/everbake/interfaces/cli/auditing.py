@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from everbake import wiring
-from everbake.codes import CODES
+from everbake.codes import codes
 from everbake.config.settings import load_settings
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, tell
@@ -168,9 +168,9 @@ def where(project: Path, as_json: bool) -> None:  # noqa: FBT001
 @json_option
 def error(code: str, as_json: bool) -> None:  # noqa: FBT001
     """What an error CODE means, and what to do about it."""
-    entry = CODES.get(code.upper())
+    entry = codes().get(code.upper())
     if entry is None:
-        raise UsageError("EB003", f"there is no error {code!r}", mend="codes look like EB104")
+        raise UsageError("EB003", f"there is no error {code!r}", mend="codes look like EB107")
     told = {"schema": 1, "code": code.upper(), "title": entry.title, "text": entry.explanation}
     tell(told, lambda: f"{code.upper()}  {entry.title}\n\n{entry.explanation}", as_json=as_json)
 

@@ -1,0 +1,78 @@
+"""The declaration: what is wrong with it is said when it is made."""
+
+import pytest
+from sklearn.metrics import accuracy_score, mean_squared_error
+
+from everbake import Gate, GroupSplit, HashSplit, Limits, NewData, Recipe, Table, TimeSplit
+from everbake.core.recipe import describe, parse_size, parse_span
+from everbake.errors import RecipeError
+
+
+def train(rows):
+    return rows
+
+
+def predict(model, rows):
+    return rows
+
+
+def recipe(**changes):
+    fields = {
+        "name": "m",
+        "data": Table(label="y"),
+        "train": train,
+        "predict": predict,
+        "gate": Gate(mean_squared_error),
+    }
+    return Recipe(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("declare", "code", "hint"),
+    [
+        (lambda: recipe(trian=train), "EB208", "did you mean 'train'"),
+        (lambda: Table(lable="y"), "EB208", "did you mean 'label'"),
+        (lambda: Table(), "EB208", "label"),
+        (lambda: Gate(mean_squared_error, beter="lower"), "EB208", "did you mean 'better'"),
+        (lambda: Limits(memry="4G"), "EB208", "did you mean 'memory'"),
+        (lambda: recipe(name="a/b"), "EB201", "lower-case"),
+        (lambda: recipe(name=""), "EB201", "lower-case"),
+        (lambda: recipe(train=lambda: 1), "EB203", r"def train\(rows"),
+        (lambda: recipe(train=lambda rows, sead: 1), "EB203", "did you mean 'seed'"),
+        (lambda: recipe(predict=lambda model: 1), "EB203", r"def predict\(model, rows\)"),
+        (lambda: recipe(features=3), "EB203", "not a function"),
+        (lambda: Gate(mean_squared_error, better="higher"), "EB205", "lower"),
+        (lambda: Gate(lambda y, p: 0.0), "EB205", "which way"),
+        (lambda: Gate("mse"), "EB204", "not a function"),
+        (lambda: Gate(accuracy_score, rule="refesh"), "EB204", "did you mean 'refresh'"),
+        (lambda: Gate(accuracy_score, tolerance=0.01, equal_within=0.05), "EB204", "equal_within"),
+        (lambda: TimeSplit("30 moons"), "EB204", "span"),
+        (lambda: HashSplit(1.5), "EB204", "share"),
+        (lambda: recipe(split=TimeSplit(0.2)), "EB204", "time"),
+        (lambda: recipe(split=GroupSplit(0.2)), "EB204", "group"),
+        (lambda: recipe(refit=True), "EB204", "TimeSplit"),
+        (lambda: Limits(memory="lots"), "EB204", "size"),
+        (lambda: NewData(rows=0), "EB204", "NewData"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_with_what_would_be_right(declare, code, hint):
+    with pytest.raises(RecipeError, match=hint) as told:
+        declare()
+    assert told.value.code == code
+    assert told.value.mend
+
+
+def test_the_split_follows_the_time_column():
+    assert isinstance(recipe().split, HashSplit)
+    assert isinstance(recipe(data=Table(label="y", time="t")).split, TimeSplit)
+
+
+def test_a_recipe_is_described_as_plain_data():
+    told = describe(recipe(params={"a": 1}, seed=4, limits=Limits("1G", "10m", 2)), "pandas")
+    assert (told.params, told.seed, told.gate.better) == ({"a": 1}, 4, "lower")
+    assert (told.memory_bytes, told.time_seconds, told.threads) == (2**30, 600.0, 2)
+
+
+def test_sizes_and_spans():
+    assert (parse_size("4G"), parse_size("10 MB"), parse_size("512")) == (2**32, 10 * 2**20, 512)
+    assert (parse_span("30d"), parse_span("250ms")) == (30 * 86400.0, 0.25)
