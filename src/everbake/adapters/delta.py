@@ -99,7 +99,10 @@ class DeltaTables:
             if table.transaction_version(APP) != arrived.version:
                 # The newest files may be compacted; an older version is read as it was.
                 table = DeltaTable(self._folder(arrived.model), version=arrived.table_version)
-            return list(table.file_uris())
+            # Not `file_uris`: those are percent-encoded where the folder's name needs it.
+            folder = self._folder(arrived.model)
+            paths = table.get_add_actions(flatten=True)["path"].to_pylist()
+            return [str(folder / path) for path in paths]
 
     @contextmanager
     def _at(self, model: str) -> Iterator[None]:

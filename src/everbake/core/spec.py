@@ -1,7 +1,7 @@
 """A recipe as plain data, without functions: it travels, is recorded, and is all the owner sees."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - it is looked at when classes are made
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import wraps
@@ -29,7 +29,7 @@ def declared(kind: type[T]) -> type[T]:
             raise _misdeclared(kind.__name__, signature, fields, str(error)) from None
         initialise(self, *args, **fields)
 
-    kind.__init__ = checked  # type: ignore[method-assign]
+    kind.__init__ = checked  # type: ignore[method-assign, assignment]
     return kind
 
 

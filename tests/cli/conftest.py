@@ -103,3 +103,15 @@ def project(tmp_path):
     """An empty project."""
     (tmp_path / "project").mkdir()
     return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def paused(tmp_path_factory):
+    """The seed example with its first batch (and 200 rows of it), paused: data, but no runs."""
+    folder = tmp_path_factory.mktemp("paused") / "line"
+    made = Project(Path(shutil.copytree(ROOT / "examples" / "line", folder)))
+    rows = "".join(f"{i},{2 * i}\n" for i in range(200))
+    made.write("first.csv", "feature,target\n" + rows)
+    made.json("ingest", "line", "first.csv")
+    made.json("pause", "line", "--reason", "the tests look at data only")
+    return made
