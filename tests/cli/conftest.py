@@ -115,3 +115,15 @@ def paused(tmp_path_factory):
     made.json("ingest", "line", "first.csv")
     made.json("pause", "line", "--reason", "the tests look at data only")
     return made
+
+
+@pytest.fixture(scope="session")
+def started():
+    """Makes the seed example with a first champion in a folder."""
+
+    def start(folder):
+        made = Project(Path(shutil.copytree(ROOT / "examples" / "line", folder / "line")))
+        made.json("ingest", "line", "old.csv")
+        return made
+
+    return start

@@ -1,0 +1,170 @@
+"""What user code may do wrong: a failed run with its log or a rejected candidate, never more."""
+
+import json
+
+import pytest
+
+TRAIN = 'return LinearRegression().fit(rows[["feature"]], rows["target"])'
+PREDICT = 'return model.predict(rows[["feature"]])'
+MORE = "feature,target\n{0},{1}\n{2},{3}\n"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, started):
+    """The seed example with a champion, for recipes that go wrong one after the other."""
+    return started(tmp_path_factory.mktemp("served"))
+
+
+def edited(project, old, new, extra=""):
+    """Edit the recipe; undo with the returned text."""
+    path = project.path / "recipe.py"
+    before = path.read_text()
+    path.write_text(extra + before.replace(old, new))
+    return before
+
+
+def champion(project):
+    return project.json("status")["models"][0]["champion"]
+
+
+FAILING = {
+    "raises": (TRAIN, "raise ValueError('no such luck')", "EB301", "no such luck"),
+    "hangs": (TRAIN, "import time; time.sleep(600)", "EB302", "limits.time"),
+    "leaks": (
+        TRAIN,
+        "kept = [bytearray(50_000_000) for _ in range(100)]; return kept",
+        "EB303",
+        "limits.memory",
+    ),
+    "kills itself": (TRAIN, "import os; os.kill(os.getpid(), 9)", "EB304", "signal 9"),
+    "exits": (TRAIN, "import os; os._exit(3)", "EB304", ""),
+    "returns nothing": (TRAIN, "LinearRegression()", "EB314", "nothing"),
+    "metric raises": ("Gate(mean_squared_error", "Gate(odd", "EB310", "metric"),
+    "metric is nan": ("Gate(mean_squared_error", "Gate(nan", "EB311", "metric"),
+}
+METRICS = (
+    "def odd(y, p):\n    raise KeyError('x')\n\n\ndef nan(y, p):\n    return float('nan')\n\n\n"
+)
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_a_failure_is_a_failed_run_with_its_log(served, case):
+    old, new, code, words = FAILING[case]
+    serving = champion(served)
+    limits = 'name="line",\n    limits=Limits(memory="600M", time="8s"),'
+    before = edited(served, old, new, "from everbake import Limits\n" + METRICS)
+    edited(served, 'name="line",', limits)
+    try:
+        told = served.json("retrain", "line", code=8)
+        assert told["run"]["state"] == "failed"
+        assert told["decision"] is None
+        assert code in told["run"]["error"]
+        assert words in told["run"]["error"]
+        logged = served.run("logs", told["run"]["id"])
+        assert code in logged.stderr
+        assert champion(served) == serving
+    finally:
+        (served.path / "recipe.py").write_text(before)
+
+
+ODD = {
+    "wrong length": ("return model.predict(rows[['feature']])[:-1][:0]", "wrong_length"),
+    "nan": ("return model.predict(rows[['feature']]) * float('nan')", "not_finite"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_predictions_are_a_rejected_candidate(served, case):
+    new, code = ODD[case]
+    serving = champion(served)
+    before = edited(served, PREDICT, new)
+    try:
+        told = served.json("retrain", "line", code=4)
+        assert told["decision"]["code"] == code
+        assert champion(served) == serving
+    finally:
+        (served.path / "recipe.py").write_text(before)
+
+
+def test_secrets_that_train_prints_are_not_kept(served):
+    served.environment = {"MY_API_TOKEN": "swordfish-9000"}
+    before = edited(served, TRAIN, "print('token=abcdef123 and swordfish-9000'); " + TRAIN)
+    try:
+        run = served.json("retrain", "line")["run"]["id"]
+        logged = served.run("logs", run).stdout
+        assert "[redacted]" in logged
+        assert "abcdef123" not in logged
+        assert "swordfish-9000" not in logged
+    finally:
+        (served.path / "recipe.py").write_text(before)
+        served.environment = {}
+
+
+REFUSED = {
+    "no python": ("def train(", "def train((", "EB202"),
+    "no import": ("import pandas as pd", "import pandas_of_tomorrow as pd", "EB202"),
+    "typo": ("train=train", "trian=train", "EB202"),
+    "signature": ("def predict(model: LinearRegression, rows", "def predict(model", "EB202"),
+    "no recipe": ("recipe = Recipe(", "recipe = dict(", "EB209"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_recipe_that_cannot_be_used_is_refused_and_the_champion_stays(served, case):
+    old, new, code = REFUSED[case]
+    serving, data = champion(served), served.json("data", "ls", "line")
+    before = edited(served, old, new)
+    try:
+        served.write("more.csv", MORE.format(50, 100, 51, 102))
+        done = served.run("ingest", "line", "more.csv")
+        assert done.returncode == 2
+        assert code in done.stderr
+        assert "mend" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert champion(served) == serving
+        assert served.json("data", "ls", "line") == data
+        assert served.json("predict", "line", "-", given='{"feature": 9}')["version"] == serving
+    finally:
+        (served.path / "recipe.py").write_text(before)
+
+
+def test_only_code_that_changes_starts_a_run(served):
+    served.write("known.csv", (served.path / "old.csv").read_text())
+    served.json("ingest", "line", "known.csv")
+    runs = len(served.json("runs", "line")["runs"])
+    before = edited(served, "import pandas as pd", "# a comment\nimport pandas as pd")
+    served.json("ingest", "line", "known.csv")
+    assert len(served.json("runs", "line")["runs"]) == runs
+    served.write("beside.py", "SCALE = 1.0\n")
+    (served.path / "recipe.py").write_text("import beside  # noqa\n" + before)
+    served.json("ingest", "line", "known.csv")
+    after = len(served.json("runs", "line")["runs"])
+    assert after == runs + 1
+    served.write("beside.py", "SCALE = 2.0\n")
+    served.json("ingest", "line", "known.csv")
+    assert len(served.json("runs", "line")["runs"]) == after + 1
+
+
+def test_a_damaged_model_file_is_not_loaded(line):
+    line.json("ingest", "line", "old.csv")
+    blobs = line.path / ".everbake" / "blobs"
+    digest = line.json("versions", "line")["versions"][0]["digest"]
+    bundle = json.loads((blobs / digest[:2] / digest).read_bytes())
+    data = blobs / bundle["runtime_data"][:2] / bundle["runtime_data"]
+    data.write_bytes(data.read_bytes()[:-1] + b"\x00")
+    done = line.run("predict", "line", "-", given='{"feature": 9}')
+    assert (done.returncode, "EB604" in done.stderr) == (6, True)
+
+
+def test_check_tries_the_recipe_and_changes_nothing(served):
+    facts = served.json("audit", "verify")["facts"]
+    done = served.run("check", "line", "--json")
+    told = json.loads(done.stdout)
+    assert {c["name"]: c["state"] for c in told["checks"]}["repeatable"] == "pass"
+    assert done.returncode == 0
+    before = edited(served, PREDICT, "return 1 / 0")
+    try:
+        assert served.run("check", "line").returncode == 6
+    finally:
+        (served.path / "recipe.py").write_text(before)
+    assert served.json("audit", "verify")["facts"] == facts
