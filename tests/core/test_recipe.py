@@ -32,7 +32,7 @@ def recipe(**changes):
     [
         (lambda: recipe(trian=train), "EB208", "did you mean 'train'"),
         (lambda: Table(lable="y"), "EB208", "did you mean 'label'"),
-        (lambda: Table(), "EB208", "label"),
+        (Table, "EB208", "label"),
         (lambda: Gate(mean_squared_error, beter="lower"), "EB208", "did you mean 'better'"),
         (lambda: Limits(memry="4G"), "EB208", "did you mean 'memory'"),
         (lambda: recipe(name="a/b"), "EB201", "lower-case"),
