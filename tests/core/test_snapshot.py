@@ -41,7 +41,8 @@ def test_the_name_of_a_file_counts_and_the_order_does_not():
 
 
 def test_imports_are_found_with_their_parents_also_inside_functions_and_relative_ones():
-    source = "import a.b\nfrom c import d\ndef f():\n    from .e import g\n    from . import h\n    import i as j\n"
+    source = "import a.b\nfrom c import d\nimport i as j\n"
+    source += "def f():\n    from .e import g\n    from . import h\n"
     found = imports(source, "pkg.sub")
     assert {"a", "a.b", "c", "c.d", "pkg", "pkg.sub", "pkg.sub.e", "pkg.sub.h", "i"} <= found
 
