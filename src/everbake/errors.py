@@ -1,7 +1,7 @@
 """Every error that everbake raises on purpose.
 
     EverbakeError                 what, where, why, mend; a code; an exit code
-    |-- Retry                     the same step may succeed later: try again with back-off
+    |-- Retry                     the same step may succeed later: try again with back-off (exit 6)
     `-- Stop                      trying again cannot help: stop and tell
         |-- UsageError            the call is wrong (exit 2)
         |-- RecipeError           the recipe is wrong, or its code failed in `check` (exit 2)
@@ -53,6 +53,8 @@ class EverbakeError(Exception):
 
 class Retry(EverbakeError):
     """The same step may succeed later: try again with back-off."""
+
+    exit_code = 6
 
 
 class Stop(EverbakeError):

@@ -1,6 +1,7 @@
 """What the errors of a database file and of its disk mean to people."""
 
 import errno
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from everbake.errors import EverbakeError, HealthError, Retry
 
+_NEEDED = 1 << 16  # bytes, without which SQLite cannot even open its files
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -28,7 +30,8 @@ def told(path: Path) -> Iterator[None]:
 
 def _meaning(error: sqlite3.Error, path: Path) -> EverbakeError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the details
-    if code == sqlite3.SQLITE_FULL:
+    # Opening a file in WAL mode makes a small one beside it: on a full disk, an I/O error.
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return disk_full(path)
     if code in _FORBIDDEN:
         return _read_only(path, str(error))
@@ -50,6 +53,10 @@ def _meaning(error: sqlite3.Error, path: Path) -> EverbakeError:
         why=str(error),
         mend=f"put a backup in its place ({path.name}.before-*), then: everbake audit verify",
     )
+
+
+def _is_full(path: Path) -> bool:
+    return shutil.disk_usage(path.parent).free < _NEEDED
 
 
 def _file_meaning(error: OSError, path: Path) -> EverbakeError:

@@ -25,6 +25,7 @@ from everbake.core.project import KEYS, Cell
 from everbake.errors import Retry
 from everbake.ports import Anchor, Clock
 
+RESERVE = "reserve"  # a file beside the ledger that is given away when the disk is full
 _PATIENCE = 5.0  # seconds to wait for another process that writes
 _RESERVE = 1 << 20  # bytes; a commit needs a few pages
 _TRIES = 5  # to catch a ledger that is written to together with its anchors
@@ -111,15 +112,18 @@ class SqliteReader(SqlReader):
     def _open(self) -> sqlite3.Connection | None:
         """The connection; None as long as no ledger was set up."""
         if self._connection is None and self._path.exists():
-            connection = _connect(f"{self._path.absolute().as_uri()}?mode=ro")
-            with _closed_on_failure(connection):
-                current = _schema_number(connection)
-                pending(migrations(self._schema), current, str(self._path))
-            if current == 0:
-                connection.close()
-            else:
-                self._connection = connection
+            through_full_disk(self._path, self._look)
         return self._connection
+
+    def _look(self) -> None:
+        connection = _connect(f"{self._path.absolute().as_uri()}?mode=ro")
+        with _closed_on_failure(connection):
+            current = _schema_number(connection)
+            pending(migrations(self._schema), current, str(self._path))
+        if current == 0:
+            connection.close()
+        else:
+            self._connection = connection
 
 
 class SqliteLedger(SqliteReader):
@@ -146,11 +150,13 @@ class SqliteLedger(SqliteReader):
         self._clock = clock
         self._writing = threading.Lock()
         self._anchors = anchors_beside(path, anchors)
-        self._reserve = path.parent / "reserve"
+        self._reserve = path.parent / RESERVE
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _connect(path.absolute().as_uri())
-            with _closed_on_failure(self):
+        with _closed_on_failure(self):
+            self._whole(self._set_up)
+            with told(path):
                 self._prepare(migrations(self._schema))
                 self._anchored = self.head()
 
@@ -173,9 +179,11 @@ class SqliteLedger(SqliteReader):
         with self._writing:
             self._writer.close()
 
-    def _prepare(self, steps: list[Migration]) -> None:
+    def _set_up(self) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
+
+    def _prepare(self, steps: list[Migration]) -> None:
         _migrate(self._writer, steps, self._path, self._clock)
         self._anchors.check(self)
         with suppress(OSError):  # without a reserve a full disk is only told, not lived through
@@ -194,21 +202,26 @@ class SqliteLedger(SqliteReader):
                 self._writer.execute(query, values)
 
     def _whole(self, act: Callable[[], None]) -> None:
-        """Do it; on a full disk give the reserve away and do it once more."""
-        try:
-            with told(self._path):
-                act()
-        except Retry as error:
-            if error.code != "EB406" or not self._reserve.exists():
-                raise
-            release_reserve(self._reserve)
-            with told(self._path):
-                act()
+        through_full_disk(self._path, act)
 
 
 def anchors_beside(path: Path, outside: Path | None = None) -> Anchors:
     """The anchors of the ledger in this file."""
     return Anchors(path.parent / "anchor", outside or path.parent / "anchors")
+
+
+def through_full_disk(path: Path, act: Callable[[], None]) -> None:
+    """Do it; on a full disk give the reserve away and do it once more."""
+    reserve = path.parent / RESERVE
+    try:
+        with told(path):
+            act()
+    except Retry as error:
+        if error.code != "EB406" or not reserve.exists():
+            raise
+        release_reserve(reserve)
+        with told(path):
+            act()
 
 
 def release_reserve(reserve: Path) -> None:
