@@ -23,13 +23,20 @@ from everbake.core.facts import (
 )
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 from everbake.engine.audit import verify
+from everbake.interfaces.render import document
+from everbake.views import lists
 
 SPEC = RecipeSpec(
     name="line", table=Table("y"), gate=GateSpec("mse", "lower", "refresh", 0.01, 0.0, 0.0, "keep"),
     split=SplitSpec("hash", 0.2), refit=False, params={}, seed=0, trigger_rows=1,
     memory_bytes=1 << 30, time_seconds=60.0, threads=1,
 )  # fmt: skip
-DECISION = '{"verdict": "promoted", "because": "' + "Because it is better. " * 60 + '"}'
+METRIC = '{"name":"mse","candidate":0.5,"champion":0.6,"difference":0.1,"interval":[0.0,0.2],"n":9}'
+DECISION = (
+    '{"verdict":"promoted","code":"better","because":"'
+    + "Because it is better. " * 60
+    + f'","metric":{METRIC},"checks":[],"evidence":null}}'
+)
 
 
 class Clock:
@@ -49,7 +56,8 @@ def facts(versions, runs):
         }  # fmt: skip
         yield RunPinned(
             **run, cause_kind="data", recipe_number=1, snapshot="s" * 64, champion=version,
-            champion_bundle=None, seed=0, environment="e" * 64, spec=SPEC,
+            champion_bundle=None, seed=0, environment="e" * 64,
+            most_held_out=None, spec=SPEC,
         )  # fmt: skip
         wins = number % (runs // versions) == 0
         before, version = version, (version or 0) + 1 if wins else version
@@ -99,6 +107,10 @@ def measure(path):
         timed("status: models, last run, deployment", status)
         timed("versions, the newest 20", lambda: len(reader.rows("versions", newest=20)))
         one = {"model": "line"}
+        timed("everbake status, as JSON", lambda: len(document(lists.status(reader))) > 0)
+        timed(
+            "everbake versions, as JSON", lambda: len(document(lists.versions(reader, "line"))) > 0
+        )
         timed("versions of a model, all", lambda: len(reader.rows("versions", one)))
         timed("runs, the newest 20", lambda: len(reader.rows("runs", newest=20)))
         timed(

@@ -9,6 +9,8 @@ from everbake.core.project import Row
 from everbake.ports import Reader
 from everbake.views.outcomes import SCHEMA, decision, quarantine_entry
 
+MOST = 1_000  # entries of a list, unless more are asked for
+
 
 def moment(seconds: object) -> str | None:
     """ISO 8601 in UTC, None for None."""
@@ -90,9 +92,9 @@ def _light(state: str, detail: str) -> dict[str, str]:
     return {"state": state, "detail": detail}
 
 
-def versions(reader: Reader, model: str, limit: int | None = None) -> dict[str, Any]:
-    """The versions of a model, the newest first."""
-    rows = reader.rows("versions", {"model": model}, newest=limit or 2**31)
+def versions(reader: Reader, model: str, limit: int = MOST) -> dict[str, Any]:
+    """The versions of a model, the newest first; `more` says whether there are older ones."""
+    rows = reader.rows("versions", {"model": model}, newest=limit + 1)
     listed = [
         {
             "version": row["version"],
@@ -103,14 +105,15 @@ def versions(reader: Reader, model: str, limit: int | None = None) -> dict[str, 
             "runtime": row["runtime"],
             "data_version": row["data_version"],
         }
-        for row in rows
+        for row in rows[:limit]
     ]
-    return {"schema": SCHEMA, "model": model, "versions": listed}
+    more = len(rows) > limit
+    return {"schema": SCHEMA, "model": model, "versions": listed, "more": more}
 
 
-def runs(reader: Reader, model: str, limit: int | None = None) -> dict[str, Any]:
-    """The runs of a model, the newest first."""
-    rows = reader.rows("runs", {"model": model}, newest=limit or 2**31)
+def runs(reader: Reader, model: str, limit: int = MOST) -> dict[str, Any]:
+    """The runs of a model, the newest first; `more` says whether there are older ones."""
+    rows = reader.rows("runs", {"model": model}, newest=limit + 1)
     listed = [
         {
             "id": row["run"],
@@ -124,9 +127,9 @@ def runs(reader: Reader, model: str, limit: int | None = None) -> dict[str, Any]
             "started": moment(row["started"]),
             "error": row["error"],
         }
-        for row in rows
+        for row in rows[:limit]
     ]
-    return {"schema": SCHEMA, "model": model, "runs": listed}
+    return {"schema": SCHEMA, "model": model, "runs": listed, "more": len(rows) > limit}
 
 
 def data(reader: Reader, model: str) -> dict[str, Any]:

@@ -14,7 +14,12 @@ from everbake.ports import Reader
 from everbake.views import lists, outcomes
 
 _SHOWN = 50
-limit_option = click.option("--limit", type=int, default=None, help="How many (default: all).")
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=None,
+    help=f"How many (default {_SHOWN}, with --json {lists.MOST}).",
+)
 
 
 def known(reader: Reader, model: str) -> None:
@@ -57,7 +62,7 @@ def versions(project: Path, name: str, as_json: bool, limit: int | None) -> None
     """The versions of NAME, the newest first."""
     reader = wiring.reader(project)
     known(reader, name)
-    told = lists.versions(reader, name, limit if as_json else limit or _SHOWN)
+    told = lists.versions(reader, name, limit or (lists.MOST if as_json else _SHOWN))
     heads = ("version", "state", "data", "runtime", "run", "time")
     tell(
         told,
@@ -81,7 +86,7 @@ def runs(project: Path, name: str, as_json: bool, limit: int | None) -> None:  #
     """The runs of NAME, the newest first."""
     reader = wiring.reader(project)
     known(reader, name)
-    told = lists.runs(reader, name, limit if as_json else limit or _SHOWN)
+    told = lists.runs(reader, name, limit or (lists.MOST if as_json else _SHOWN))
     keys = ("id", "cause", "data_version", "state", "step", "verdict", "version", "seconds")
     tell(
         told,
