@@ -2,6 +2,8 @@
 
 import gzip
 import math
+import os
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -127,6 +129,36 @@ def test_what_people_write_into_the_contract_is_hard(paused):
     assert told["quarantine"]["findings"][0]["code"] == "range"
     path.write_text(before)
     assert paused.json("ingest", "line", "over.csv")["data_version"] is not None
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"),
+    [
+        (lambda text: text.replace(b"follows = ", b"follows = 9"), "EB111"),
+        (lambda text: b"# \xe9t\xe9\n" + text, "EB110"),
+    ],
+)
+def test_a_contract_that_cannot_be_followed_is_refused(paused, edit, code):
+    path = paused.path / "contracts" / "line.toml"
+    before = path.read_bytes()
+    path.write_bytes(edit(before))
+    paused.write("fits.csv", HEAD + "215,430\n")
+    told = paused.json("ingest", "line", "fits.csv", code=2)
+    assert told["error"]["code"] == code
+    path.write_bytes(b"\xef\xbb\xbf" + before)  # as some editors save it
+    assert paused.json("ingest", "line", "fits.csv")["rows"] == 1
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.csv", b"two\nlines.csv", b"a" * 300, b"pipe"])
+def test_a_file_that_cannot_be_named_or_read_is_refused(paused, name):
+    folder = os.fsencode(paused.path)
+    if name == b"pipe":
+        os.mkfifo(paused.path / "pipe")
+    elif len(name) < 256:
+        Path(os.fsdecode(folder + b"/" + name)).write_text(HEAD + "216,432\n")
+    told = paused.json("ingest", "line", os.fsdecode(name), code=3)
+    assert told["error"]["code"] == "EB107"
+    assert told["error"]["why"]
 
 
 @pytest.mark.parametrize(

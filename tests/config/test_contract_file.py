@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.config.contract_file import declared, pinned_edits, read, render, rewrite
+from everbake.config.contract_file import (
+    declared,
+    pinned_edits,
+    read,
+    render,
+    rewrite,
+    undated,
+)
 from everbake.core.contract import ColumnRule, Contract, hard_range
 from everbake.core.dataset import Special
 from everbake.errors import UsageError
@@ -101,6 +108,14 @@ def test_taking_a_pin_out_lets_the_field_follow_again():
     assert 'pinned = ["max"]' in text
     edited = pinned_edits(read(text.replace('pinned = ["max"]\n', "")), recorded)
     assert edited.rule("temp").pinned == ()
+
+
+def test_a_file_that_lost_its_line_about_versions_keeps_old_pins_and_new_edits():
+    pinned = pinned_edits(read(render(CONTRACT, 3).replace("max = 1.5", "max = 2", 1)), CONTRACT)
+    text = render(pinned, 4).replace("follows = 4\n", "").replace("min = 0.5", "min = 0.25", 1)
+    edited = pinned_edits(undated(read(text), pinned), pinned).rule("temp")
+    assert (edited.min, edited.max, set(edited.pinned)) == (0.25, 2.0, {"min", "max"})
+    assert pinned_edits(undated(read(""), pinned), pinned) == pinned
 
 
 def test_before_the_first_batch_all_that_is_written_is_pinned():

@@ -148,6 +148,20 @@ def pinned_edits(
     return replace(now, columns=tuple(rules))
 
 
+def undated(written: Written, latest: Contract) -> Written:
+    """What a file says that does not tell which data version it follows: earlier pins stay.
+
+    Such a file was there before the first batch, or lost its line; no pin can have been taken out.
+    """
+    columns = []
+    for rule in latest.columns:
+        column = written.column(rule.name) or WrittenRule(rule, rule.pinned)
+        pinned = tuple(f for f in column.stated if f in (*column.rule.pinned, *rule.pinned))
+        columns.append(replace(column, rule=replace(column.rule, pinned=pinned)))
+    added = [column for column in written.columns if latest.rule(column.rule.name) is None]
+    return Written((*columns, *added), 0)
+
+
 def _rendered(contract: Contract, rule: ColumnRule) -> Iterator[str]:
     key = rule.name if _BARE.fullmatch(rule.name) else _quoted(rule.name)
     yield f"[columns.{key}]"

@@ -4,10 +4,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from everbake.config.contract_file import declared, pinned_edits, read, render, rewrite
+from everbake.config.contract_file import (
+    declared,
+    pinned_edits,
+    read,
+    render,
+    rewrite,
+    undated,
+)
 from everbake.core.contract import Contract
 from everbake.core.dataset import Special
-from everbake.errors import Retry
+from everbake.errors import Retry, UsageError
 
 
 class ContractFiles:
@@ -24,11 +31,11 @@ class ContractFiles:
         path = self._path(model)
         if not path.is_file():
             return latest
-        written = read(path.read_text(encoding="utf-8"), str(path))
+        written = read(_text(path), str(path))
         if latest is None:
             return declared(written, special)
         if written.follows == 0:
-            return latest
+            return pinned_edits(undated(written, latest), latest, where=str(path))
         return pinned_edits(written, at(written.follows), latest, str(path))
 
     def write(self, model: str, contract: Contract, version: int) -> None:
@@ -39,7 +46,7 @@ class ContractFiles:
             self._folder.mkdir(exist_ok=True)
             text = render(contract, version)
             if path.is_file():
-                text = rewrite(path.read_text(encoding="utf-8"), contract, version)
+                text = rewrite(_text(path), contract, version)
             fresh.write_text(text, encoding="utf-8")
             fresh.replace(path)
         except OSError as error:
@@ -53,3 +60,17 @@ class ContractFiles:
 
     def _path(self, model: str) -> Path:
         return self._folder / f"{model}.toml"
+
+
+def _text(path: Path) -> str:
+    """What people wrote, without the byte-order mark that some editors put before it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "EB110",
+            "the contract is no TOML",
+            where=str(path),
+            why=f"byte {error.start} is no UTF-8",
+            mend="save it as UTF-8",
+        ) from error

@@ -9,6 +9,7 @@ from everbake.core.contract import Contract, Parsed
 from everbake.core.dataset import Special
 from everbake.core.facts import BatchQuarantined, DataArrived, Entry, digest, expected
 from everbake.core.loop import ModelState
+from everbake.errors import UsageError
 from everbake.ports import Batch, Ports
 
 if TYPE_CHECKING:
@@ -58,8 +59,15 @@ def _contract(model: ModelState, ports: Ports) -> Contract | None:
 
     def at(version: int) -> Contract:
         key: Row = {"model": model.model, "version": version}
-        row = ports.ledger.rows("data_versions", key)[0]
-        fact = expected(ports.ledger.find(str(row["fact"])), DataArrived)
+        rows = ports.ledger.rows("data_versions", key)
+        if not rows:
+            raise UsageError(
+                "EB111",
+                f"the contract follows data version {version}, which there is not",
+                where=f"contracts/{model.model}.toml",
+                mend=f"write follows = {model.data_version}",
+            )
+        fact = expected(ports.ledger.find(str(rows[0]["fact"])), DataArrived)
         return msgspec.json.decode(fact.contract, type=Contract)
 
     table = model.spec.table

@@ -4,9 +4,11 @@ import gzip
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from everbake.core.contract import ColumnRule, Contract
 from everbake.errors import DataError
 
 PLAIN = "x,y,s\n1,2.5,ä\n2,,b\n"
@@ -177,6 +179,37 @@ def test_json_values_of_several_kinds_make_a_text_column(bench):
     bench.file("rows.jsonl", '{"y":1,"m":1}\n{"y":2,"m":"two"}\n{"y":3,"m":2.5}\n')
     parsed = bench.parse("rows.jsonl")
     assert [row["m"] for row in bench.values(parsed)] == ["1", "two", "2.5"]
+
+
+def test_an_integer_that_no_fraction_holds_may_stand_among_fractions(bench):
+    bench.file("rows.jsonl", '{"y":1,"m":0.5}\n{"y":2,"m":9007199254740993}\n')
+    parsed = bench.parse("rows.jsonl")
+    assert [row["m"] for row in bench.values(parsed)] == [0.5, float(2**53)]
+
+
+def broken_text():
+    lengths = np.array([0, 2, 3], np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(lengths.tobytes()), pa.py_buffer(b"\xff\xfea")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (broken_text(), "unparsable"),
+        (pa.array([2**62, 1], pa.timestamp("ms")), "type"),
+        (pa.array([6 * 10**18, 1], pa.timestamp("us")), "type"),
+        (pa.array([1, 2], pa.timestamp("us", tz="Mars/Phobos")), "type"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["int64", "bool"])
+def test_parquet_values_beyond_python_are_findings(bench, values, code, kind):
+    contract = Contract((ColumnRule("y", "int64"), ColumnRule("x", kind)), bench.special, rows=1)
+    bench.file("rows.parquet", pa.table({"y": [1, 2], "x": values}))
+    parsed = bench.parse("rows.parquet", contract=contract)
+    assert code in {finding.code for finding in parsed.findings}
+    assert bench.staged() == []
 
 
 def test_a_declared_type_wins_over_what_the_first_batch_looks_like(bench):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from everbake.errors import Stop
+from everbake.errors import Retry
 from everbake.host.parsing import row_hashes, stage
 
 ROWS = 300_000
@@ -66,9 +66,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(bench, many, monkeypatch):
         return write(self, table, **options)
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(Stop) as told:
+    with pytest.raises(Retry) as told:
         bench.parse("rows.parquet")
-    assert told.value.code == "EB601"
+    assert told.value.code == "EB605"
     assert told.value.why == "No space left on device"
     assert bench.staged() == []
 

@@ -62,7 +62,7 @@ def parse(order: ParseOrder) -> Parsed:
     Raises:
         DataError: a file is empty (EB105), has no rows (EB106), is gone (EB107), cannot be read
             (EB108) or changed meanwhile (EB109).
-        Stop: the rows cannot be staged (EB601).
+        Retry: the rows cannot be staged (EB605).
     """
     began = time.perf_counter()
     sources = tuple(map(sniff, order.sources, order.names))

@@ -159,9 +159,7 @@ def _typed(values: pa.Array, kind: ColumnType) -> Cast:
 
 def _convert(values: pa.Array, kind: ColumnType) -> Cast:
     source = family(values.type)
-    if kind == "string" and source is not None:
-        return values.cast(pa.string()), None
-    convert = _CONVERT.get((source, kind), _nothing)
+    convert = _texted if kind == "string" and source else _CONVERT.get((source, kind), _nothing)
     return convert(values, kind)
 
 
@@ -181,6 +179,13 @@ def family(arrow: pa.DataType) -> ColumnType | None:
         ("timestamp", pa.types.is_timestamp),
     )
     return next((kind for kind, test in tests if test(arrow)), None)
+
+
+def _texted(values: pa.Array, kind: ColumnType) -> Cast:
+    try:
+        return values.cast(ARROW[kind]), None
+    except pa.ArrowInvalid:  # times in a zone that nobody knows
+        return _nothing(values, kind)
 
 
 def _as_text(values: pa.Array, kind: ColumnType) -> Cast:

@@ -3,12 +3,13 @@
 import bisect
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 
-from everbake.host.parsing.raw import Complaints, Kind, Raw, RawBatch
+from everbake.host.parsing.raw import Complaints, Raw, RawBatch
 from everbake.host.parsing.sniff import Source, opened, readable
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _column(values: list[Any]) -> Raw:
     if int in kinds and any(type(v) is int and not -_LARGEST <= v < _LARGEST for v in values):
         target = None
     if target is not None:
-        kind: Kind = "typed"
-        return Raw(pa.array(values, target), kind)
+        with suppress(pa.ArrowInvalid):  # among fractions, an integer that no float64 holds
+            return Raw(pa.array(values, target), "typed")
     texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
     return Raw(pa.array(texts, pa.string()), "mixed")

@@ -45,6 +45,7 @@ class ParquetRows:
         try:
             with readable(self.source.name), pq.ParquetFile(self.source.path) as file:
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(self.names)):
+                    batch.validate(full=True)  # text that is no UTF-8 would fail much later
                     columns = {name: Raw(batch.column(name), "typed") for name in self.names}
                     yield RawBatch(start, batch.num_rows, columns)
                     start += batch.num_rows

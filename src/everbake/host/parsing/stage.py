@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from everbake.core.contract import StagedFile
 from everbake.core.dataset import HASH, ROW, Column
-from everbake.errors import Stop
+from everbake.errors import Retry
 from everbake.host.parsing.cast import ARROW
 from everbake.host.parsing.raw import BATCH_ROWS
 from everbake.host.parsing.rowhash import Hashes, batch_digest, row_hashes
@@ -111,8 +111,8 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Stop(
-            "EB601",
+        raise Retry(
+            "EB605",
             "the rows cannot be staged",
             where=str(folder),
             why=error.strerror or str(error),

@@ -97,7 +97,10 @@ def _offence(code: OffenceCode, mask: pa.Array | Mask, raw: Raw, place: Place) -
 
 
 def _shown(value: pa.Scalar) -> str:
-    text = str(value.as_py())
+    try:
+        text = str(value.as_py())
+    except (ValueError, OverflowError):  # no Python value: a date after year 9999, broken text
+        text = f"a {value.type} out of bounds"
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
 
 

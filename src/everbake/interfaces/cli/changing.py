@@ -1,11 +1,12 @@
 """The commands that change something; all of them go through the owner."""
 
 import shutil
+import stat
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 from everbake import wiring
 from everbake.engine.commands import Files, Retraining, RunName
 from everbake.engine.release import Request
-from everbake.errors import DataError
+from everbake.errors import DataError, Retry
 from everbake.interfaces.cli.calling import (
     call,
     exit_code,
@@ -64,22 +65,59 @@ def _readable(project: Path, files: tuple[str, ...]) -> Iterator[tuple[str, ...]
     if "-" not in files:
         yield tuple(_absolute(file) for file in files)
         return
-    state = wiring.places(project).state
-    state.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=state, prefix="stdin-") as spool:
+    with ExitStack() as stack:
+        spool = _spooled(wiring.places(project).state, stack)
+        yield tuple(spool if file == "-" else _absolute(file) for file in files)
+
+
+def _spooled(state: Path, stack: ExitStack) -> str:
+    """A file with what standard input holds; gone when the stack unwinds."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        spool = stack.enter_context(
+            tempfile.NamedTemporaryFile(dir=state, prefix="stdin-")  # noqa: SIM115 - the stack does
+        )
         shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.flush()
-        yield tuple(spool.name if file == "-" else _absolute(file) for file in files)
+    except OSError as error:
+        raise Retry(
+            "EB605",
+            "nothing can be stored",
+            where=str(state),
+            why=error.strerror or str(error),
+            mend="free the disk or make the folder writable, then repeat the command",
+        ) from error
+    return spool.name
 
 
 def _absolute(file: str) -> str:
     path = Path(file).absolute()
-    if not path.is_file():
-        why = "it is a folder" if path.is_dir() else "there is no such file"
+    if why := _unreadable(path):
         raise DataError(
-            "EB107", "a file cannot be read", where=file, why=why, mend="give files that exist"
+            "EB107",
+            "a file cannot be read",
+            where=file.encode(errors="backslashreplace").decode(),
+            why=why,
+            mend="give files that exist",
         )
     return str(path)
+
+
+def _unreadable(path: Path) -> str:
+    """Why a path names no file that can be read; empty if it does."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "there is no such file"
+    except OSError as error:
+        return error.strerror or str(error)
+    if not stat.S_ISREG(mode):
+        return "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file; `-` reads a pipe"
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "its name is no UTF-8: rename it"
+    return "its name has a line break: rename it" if "\n" in path.name else ""
 
 
 @click.command()
