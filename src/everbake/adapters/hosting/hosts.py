@@ -9,7 +9,7 @@ import msgspec
 from everbake.adapters.hosting.process import HostProcess, HostProgram
 from everbake.ports import Blobs
 
-KEPT = 4  # hosts of older snapshots are ended beyond this
+KEPT = 4  # idle hosts are ended beyond this, the one that was asked for longest ago first
 
 
 class Hosts:
@@ -36,8 +36,9 @@ class Hosts:
                 host = HostProcess(folder, program=program, environment=environment)
             self._hosts[key] = host
             host.start()
-            while len(self._hosts) > KEPT:
-                self._hosts.pop(next(iter(self._hosts))).close()
+            idle = [each for each, other in self._hosts.items() if not other.busy and each != key]
+            for each in idle[: max(0, len(idle) - KEPT + 1)]:
+                self._hosts.pop(each).close()
             return host
 
     def close(self) -> None:

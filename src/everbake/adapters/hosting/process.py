@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
@@ -160,6 +161,14 @@ class HostProcess:
         self._environment = dict(environment or {})
         self._live: _Live | None = None
         self._lock = threading.Lock()
+        self._running = 0
+        self._sessions: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs, or a session is open: ending the host would end these."""
+        with self._lock:
+            return self._running > 0 or any(each.fileno() >= 0 for each in self._sessions)
 
     def __enter__(self) -> Self:
         """Start the host."""
@@ -210,12 +219,13 @@ class HostProcess:
             return finished
         work.mkdir(parents=True, exist_ok=True)
         (work / OUTPUT).write_bytes(b"")
-        live = self._alive()
-        connection = _connect(live, Request("job", job, str(work), seed, limits))
-        with connection, _Tail(work / OUTPUT, on_output) as tail:
-            with suppress(BrokenPipeError, ConnectionResetError):
-                send_frame(connection, order)
-            frame = _await(connection, cancel, tail)
+        with self._at_work():
+            live = self._alive()
+            connection = _connect(live, Request("job", job, str(work), seed, limits))
+            with connection, _Tail(work / OUTPUT, on_output) as tail:
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    send_frame(connection, order)
+                frame = _await(connection, cancel, tail)
         if frame is None:
             how = live.last_words()
             self._bury(live)
@@ -241,9 +251,22 @@ class HostProcess:
         if work is not None:
             work.mkdir(parents=True, exist_ok=True)
             directory = str(work.absolute())
-        connection = _connect(self._alive(), Request("session", job, directory, 0, limits))
-        send_frame(connection, order)
+        with self._at_work():
+            connection = _connect(self._alive(), Request("session", job, directory, 0, limits))
+            with self._lock:
+                self._sessions.add(connection)
+            send_frame(connection, order)
         return connection
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def _bury(self, live: _Live) -> None:
         """Forget a host that has died, and kill what it could not."""
