@@ -203,11 +203,17 @@ def owning(project: Path, narrate: Callable[[str], None] | None = None) -> "Iter
         yield None
         return
     from everbake.engine.owner import Owner
+    from everbake.engine.threads import Threads
 
     with ExitStack() as stack:
         stack.callback(lock.give_back)
+        for stale in there.serving.glob("*.json"):  # of workers that died with the last owner
+            stale.unlink(missing_ok=True)
+        # Unwound in the opposite order: nothing is recorded any more, jobs die, threads find out.
+        threads = Threads()
+        stack.callback(threads.join)
         ports = _ports(there, load_settings(project), narrate, stack)
-        owner = Owner(ports)
+        owner = Owner(ports, threads)
         owner.start()
         yield owner
 

@@ -2,9 +2,9 @@
 
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Channel:
         finally:
             os.umask(before)
         self._listener.listen(64)
-        threading.Thread(target=self._accept, name="channel", daemon=True).start()
+        owner.threads.start("channel", self._accept)
 
     def close(self) -> None:
         """Stop listening; requests that are being answered go on."""
@@ -63,7 +63,7 @@ class Channel:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+            self._owner.threads.start("answer", partial(self._answer, connection))
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
@@ -97,8 +97,8 @@ def ask(path: Path, command: str, arguments: bytes) -> dict[str, Any] | None:
     if connection is None:
         return None
     with connection:
-        send_frame(connection, msgspec.json.encode(Ask(command, msgspec.Raw(arguments))))
         try:
+            send_frame(connection, msgspec.json.encode(Ask(command, msgspec.Raw(arguments))))
             reply = receive_frame(connection)
         except ConnectionError:
             reply = None
@@ -112,6 +112,14 @@ def ask(path: Path, command: str, arguments: bytes) -> dict[str, Any] | None:
     if told.error is not None:
         raise _error(told.error)
     return told.outcome
+
+
+def listening(path: Path) -> bool:
+    """Whether an owner listens there (a socket file may have outlived its owner)."""
+    connection = _connected(path) if path.parent.is_dir() else None
+    if connection is not None:
+        connection.close()
+    return connection is not None
 
 
 def _connected(path: Path) -> socket.socket | None:

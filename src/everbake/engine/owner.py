@@ -19,6 +19,7 @@ from everbake.core.loop import ModelState, due, model_state
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
 from everbake.engine.state import load_model, load_state, unknown_model
+from everbake.engine.threads import Threads
 from everbake.errors import ConflictError, UsageError
 from everbake.ports import Batch, Ports
 from everbake.stages.ingest import adopt, ingest
@@ -61,8 +62,9 @@ class Owner:
     the business of whoever made `ports` (it holds the project's lock).
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, threads: Threads | None = None) -> None:
         self.ports = ports
+        self.threads = threads or Threads()
         self._locks: dict[str, _Locks] = {}
         self._locks_guard = threading.Lock()
         self._recipes_guard = threading.Lock()

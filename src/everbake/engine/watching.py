@@ -57,8 +57,9 @@ class Folders:
             return
         self._taken[_key(model, path)] = stamp
         fresh = self._memory.with_suffix(".part")
-        fresh.write_text(json.dumps(self._taken))
-        fresh.replace(self._memory)
+        with suppress(OSError):  # on a full disk the memory is of this process alone
+            fresh.write_text(json.dumps(self._taken))
+            fresh.replace(self._memory)
 
     def _matching(self, pattern: str) -> list[Path]:
         names = glob.glob(pattern, root_dir=self._project, recursive=True)  # noqa: PTH207 - patterns may be absolute

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from everbake import wiring
@@ -19,11 +20,13 @@ from everbake.core.loop import model_state
 from everbake.engine.channel import Channel
 from everbake.engine.owner import Owner
 from everbake.engine.watching import Folders, Watched
-from everbake.errors import ConflictError, EverbakeError, HealthError
+from everbake.errors import ConflictError, DataError, EverbakeError, HealthError, RecipeError
 
 LOOK = 0.25  # seconds between two looks at folders and recipes
-READY = 30.0  # seconds for the workers to be ready
+READY = 90.0  # seconds for the workers to be ready; a worker gives its first models 60
+AGAIN = 3.0  # seconds after which a file is tried again that could not be taken
 _GOODBYE = 10.0
+_ENDED = "EB416"  # what threads are told once the owner has ended
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,6 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
                 mend="stop the other `everbake up`, or use it",
             )
         listener = stack.enter_context(_listener(up.host, up.port))
-        for stale in there.serving.glob("*.json"):
-            stale.unlink(missing_ok=True)
         workers = Workers(up, settings, listener, narrate)
         stack.callback(workers.stop)
         workers.start()
@@ -199,22 +200,39 @@ class Watch:
         self._narrate = narrate
         self._folders = Folders(there.project, there.state / "watched.json")
         self._threads: dict[str, threading.Thread] = {}
-        self._complaint = ""
+        self._told: dict[str, str] = {}
+        self._later: dict[Path, float] = {}
 
     def look(self) -> None:
         """Take what has come, and let run what is due. Trouble is told, once, and lived with."""
         try:
-            models = self._owner.notice_recipes()
-            self._complaint = ""
+            self._look()
         except EverbakeError as error:
+            self._complain("", str(error))
+        except Exception:  # noqa: BLE001 - one bad look must not end who answers requests
+            self._complain("", traceback.format_exc())
+        else:
+            self._told.pop("", None)
+
+    def _look(self) -> None:
+        try:
+            models = self._owner.notice_recipes()
+            self._told.pop("recipes", None)
+        except RecipeError as error:
             models = [str(row["model"]) for row in self._owner.ports.ledger.rows("models")]
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                self._narrate(f"{error}\n")
+            self._complain("recipes", str(error))
+        now = time.monotonic()
         for model, path in self._folders.look(self._watched()):
-            self._take(model, path)
+            if self._later.get(path, now) <= now:
+                self._take(model, path)
         for model in models:
             self._settle(model)
+
+    def _complain(self, about: str, text: str) -> None:
+        """Tell what is wrong, unless that was the last thing told about it."""
+        if self._told.get(about) != text:
+            self._told[about] = text
+            self._narrate(f"{text}\n")
 
     def _watched(self) -> list[Watched]:
         states = [model_state(row) for row in self._owner.ports.ledger.rows("models")]
@@ -225,16 +243,22 @@ class Watch:
         ]
 
     def _take(self, model: str, path: Path) -> None:
-        """One file is one batch."""
+        """One file is one batch. What is not the file's own fault is tried again, later."""
         try:
             received = self._owner.ingest(model, (str(path),), (path.name,))
-        except EverbakeError as error:
+        except DataError as error:
             self._narrate(f"{error}\n")
+        except EverbakeError as error:
+            self._complain(str(path), f"{path.name} waits: {error}")
+            self._later[path] = time.monotonic() + AGAIN
+            return
         else:
             if received.quarantine:
                 self._narrate(f"{path.name}: quarantined as {received.quarantine}\n")
             elif not received.duplicate:
                 self._narrate(f"{path.name}: data version {received.data_version} of {model}\n")
+        self._told.pop(str(path), None)
+        self._later.pop(path, None)
         self._folders.took(model, path)
 
     def _settle(self, model: str) -> None:
@@ -244,9 +268,7 @@ class Watch:
             return
         if self._owner.next_run(model) is None:
             return
-        thread = threading.Thread(target=self._run, args=(model,), name=f"runs-{model}")
-        self._threads[model] = thread
-        thread.start()
+        self._threads[model] = self._owner.threads.start(f"runs-{model}", partial(self._run, model))
 
     def _run(self, model: str) -> None:
         try:
@@ -255,7 +277,8 @@ class Watch:
                 name = model if concluded.version is None else f"{model}@{concluded.version}"
                 self._narrate(f"run {concluded.run}: {name} {verdict}\n")
         except EverbakeError as error:
-            self._narrate(f"{error}\n")
+            if error.code != _ENDED:
+                self._complain(f"runs of {model}", str(error))
 
 
 def serve_until_told(up: Up, settings: Settings, ready: Narrate, narrate: Narrate) -> None:

@@ -83,6 +83,8 @@ class Watcher:
         self._moving: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._others: set[asyncio.Task[None]] = set()
+        self._started = False
+        self._trouble = ""
 
     async def start(self) -> None:
         """Load what is deployed, or find that it cannot be loaded; then follow."""
@@ -91,6 +93,8 @@ class Watcher:
             async with asyncio.timeout(_FIRST_LOAD):
                 while any(self._untried(model) for model in self._targets):
                     await asyncio.sleep(self._place.poll / 10)
+        self._started = True
+        self._acknowledge()
         self._spawn(self._follow())
 
     async def stop(self) -> None:
@@ -231,7 +235,7 @@ class Watcher:
             if (live := self._router.live.get(model)) is None or not live.loaded.answers.alive
         }
         content = json.dumps(self._content()).encode()
-        if content == self._told:
+        if content == self._told or not self._started:
             return
         path = self._place.acknowledgement
         fresh = path.with_suffix(".new")
@@ -240,9 +244,11 @@ class Watcher:
             fresh.write_bytes(content)
             fresh.replace(path)
         except OSError as error:
-            _log.warning("%s cannot be written: %s", path, error)
+            if str(error) != self._trouble:  # looked at many times a second
+                _log.warning("%s cannot be written: %s", path, error)
+            self._trouble = str(error)
         else:
-            self._told = content
+            self._told, self._trouble = content, ""
 
     def _content(self) -> Mapping[str, object]:
         live = self._router.live

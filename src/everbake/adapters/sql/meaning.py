@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from everbake.errors import EverbakeError, HealthError, Retry
+from everbake.errors import ConflictError, EverbakeError, HealthError, Retry
 
 _NEEDED = 1 << 16  # bytes, without which SQLite cannot even open its files
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -81,6 +81,15 @@ def disk_full(where: Path | str) -> Retry:
         where=str(where),
         why="nothing more can be recorded; what was acknowledged is safe",
         mend="free some space on that disk; everbake goes on by itself",
+    )
+
+
+def ended() -> ConflictError:
+    """The owner has let go of its ledger; threads that still work for it find that out here."""
+    return ConflictError(
+        "EB416",
+        "the owner ended before it answered",
+        mend="repeat the command: what was done is not done twice",
     )
 
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from everbake.adapters.sql import rows
 from everbake.adapters.sql.anchor import HEAD, Anchors
-from everbake.adapters.sql.meaning import disk_full, told
+from everbake.adapters.sql.meaning import disk_full, ended, told
 from everbake.adapters.sql.migrate import Migration, migrations, pending, schema_folder
 from everbake.adapters.sql.reader import SqlReader
 from everbake.adapters.sql.rows import Record
@@ -151,6 +151,7 @@ class PostgresLedger(PostgresReader):
         super().__init__(url, schema)
         self._clock = clock
         self._writing = threading.Lock()
+        self._ended = False
         self._anchors = Anchors(folder / "anchor", anchors or folder / "anchors")
         self._folder = folder
         self._epoch: int | None = None
@@ -161,6 +162,8 @@ class PostgresLedger(PostgresReader):
     def record(self, entry_id: str, fact: Fact) -> Entry:
         """Append a fact with its projections, durably, or return the first one of this id."""
         with self._writing, _told(), told(self._folder):
+            if self._ended:
+                raise ended()
             if self._writer.closed:
                 self._writer = self._own()
             self._catch_up()
@@ -174,10 +177,17 @@ class PostgresLedger(PostgresReader):
 
     @override
     def close(self) -> None:
-        """Let go of the database, and of the ownership."""
-        super().close()
+        """Let go of the database, and of the ownership, for good."""
         with self._writing:
+            self._ended = True
+            super().close()
             self._writer.close()
+
+    @override
+    def _open(self) -> Connection | None:
+        if self._ended:
+            raise ended()
+        return super()._open()
 
     def _own(self) -> Connection:
         """A connection that may append."""

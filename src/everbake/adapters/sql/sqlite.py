@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from everbake.adapters.sql import rows
 from everbake.adapters.sql.anchor import HEAD, Anchors
-from everbake.adapters.sql.meaning import told
+from everbake.adapters.sql.meaning import ended, told
 from everbake.adapters.sql.migrate import Migration, migrations, pending, schema_folder
 from everbake.adapters.sql.reader import SqlReader
 from everbake.adapters.sql.rows import Record
@@ -149,6 +149,7 @@ class SqliteLedger(SqliteReader):
         super().__init__(path, schema)
         self._clock = clock
         self._writing = threading.Lock()
+        self._ended = False
         self._anchors = anchors_beside(path, anchors)
         self._reserve = path.parent / RESERVE
         with told(path):
@@ -163,6 +164,8 @@ class SqliteLedger(SqliteReader):
     def record(self, entry_id: str, fact: Fact) -> Entry:
         """Append a fact with its projections, durably, or return the first one of this id."""
         with self._writing:
+            if self._ended:
+                raise ended()
             self._whole(self._catch_up)
             if known := self.find(entry_id):
                 return known
@@ -174,10 +177,17 @@ class SqliteLedger(SqliteReader):
 
     @override
     def close(self) -> None:
-        """Let go of the file."""
-        super().close()
+        """Let go of the file, for good."""
         with self._writing:
+            self._ended = True
+            super().close()
             self._writer.close()
+
+    @override
+    def _open(self) -> sqlite3.Connection | None:
+        if self._ended:
+            raise ended()
+        return super()._open()
 
     def _set_up(self) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")

@@ -138,7 +138,9 @@ def _ledger(project: Path) -> list[dict[str, str]]:
 
 
 def _owner(project: Path) -> dict[str, str]:
-    up = wiring.places(project).socket.exists()
+    from everbake.engine.channel import listening
+
+    up = listening(wiring.places(project).socket)
     return _check("owner", "pass", "`everbake up` is running" if up else "nobody serves just now")
 
 

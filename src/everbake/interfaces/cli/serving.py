@@ -15,8 +15,15 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 
 @click.command()
 @click.option("--host", default="127.0.0.1", help="Address to listen at: this machine's own.")
-@click.option("--port", type=int, default=None, help="Port (default 8322; 0 picks a free one).")
-@click.option("--workers", type=int, default=None, help="Processes that answer (default 1).")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=None,
+    help="Port (default 8322; 0 picks a free one).",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=None, help="Processes that answer (default 1)."
+)
 @json_option
 @click.pass_obj
 def up(

@@ -1,0 +1,73 @@
+"""`everbake up` lives through what happens around it, and ends without losing anything."""
+
+import subprocess
+import sys
+
+SLOW = """
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_squared_error
+
+from everbake import Gate, Recipe, Table
+
+PROJECT = Path(os.environ["EVERBAKE_PROJECT"])
+
+
+def train(rows: pd.DataFrame) -> LinearRegression:
+    (PROJECT / "training").touch()
+    while not (PROJECT / "go").exists():
+        time.sleep(0.01)
+    return LinearRegression().fit(rows[["feature"]], rows["target"])
+
+
+def predict(model: LinearRegression, rows: pd.DataFrame):
+    return model.predict(rows[["feature"]])
+
+
+recipe = Recipe(
+    name="line",
+    data=Table(label="target"),
+    train=train,
+    predict=predict,
+    gate=Gate(mean_squared_error),
+)
+"""
+
+
+def test_a_run_that_is_cut_short_by_the_end_goes_on_at_the_next_start(line, waits):
+    line.write("recipe.py", SLOW)
+    words = [sys.executable, "-P", "-m", "everbake", "ingest", "line", "old.csv"]
+    with line.up():
+        waiting = subprocess.Popen(words, cwd=line.path, stderr=subprocess.PIPE, text=True)
+        waits((line.path / "training").exists)
+    _, complaint = waiting.communicate(timeout=60)
+    assert (waiting.returncode, complaint.split()[0]) == (7, "EB416")
+    narrated = (line.path / "up.err").read_text()
+    assert not any(word in narrated for word in ("EB404", "EB416", "Traceback"))
+    line.write("go", "")
+    assert line.json("ingest", "line", "old.csv")["duplicate"]
+    (run,) = line.json("runs", "line")["runs"]
+    assert (run["state"], run["verdict"], run["version"]) == ("finished", "promoted", 1)
+    assert line.json("audit", "verify")["intact"]
+
+
+def test_a_file_waits_for_a_recipe_that_is_mended(line, waits):
+    text = (line.path / "recipe.py").read_text()
+    good = text.replace('label="target"', 'label="target", path="incoming/*.csv"')
+    line.write("recipe.py", good)
+    line.json("ingest", "line", "old.csv")
+    with line.up():
+        line.write("recipe.py", good + "\ndef (:\n")
+        line.write("incoming/new.csv", (line.path / "new.csv").read_text())
+        waits(lambda: "new.csv waits" in (line.path / "up.err").read_text())
+        line.write("recipe.py", good)
+        waits(lambda: len(line.json("versions", "line")["versions"]) == 2)
+
+
+def test_numbers_that_no_server_can_have_are_refused(line):
+    for words in (("--workers", "0"), ("--port", "70000")):
+        assert line.run("up", *words).returncode == 2
