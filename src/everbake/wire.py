@@ -6,11 +6,14 @@ session exchanges travel as frames over that connection.
 """
 
 import json
+import os
 import socket
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from everbake.core.redact import kept
 
 State = Literal["done", "failed", "timeout", "out_of_memory", "died", "cancelled"]
 
@@ -97,6 +100,7 @@ def parse_outcome(frame: bytes, work: Path) -> JobOutcome:
     """The outcome that a frame and the work directory hold together."""
     fields: dict[str, Any] = json.loads(frame)
     result = (work / RESULT).read_bytes() if fields["state"] == "done" else None
+    fields["error"] = kept(fields["error"], os.environ)
     return JobOutcome(result=result, **fields)
 
 

@@ -38,6 +38,12 @@ FAILING = {
     ),
     "kills itself": (TRAIN, "import os; os.kill(os.getpid(), 9)", "EB304", "signal 9"),
     "exits": (TRAIN, "import os; os._exit(3)", "EB304", ""),
+    "says what cannot be written": (
+        TRAIN,
+        "raise ValueError('half a pair: ' + chr(0xD800))",
+        "EB301",
+        "half a pair",
+    ),
     "returns nothing": (TRAIN, "LinearRegression()", "EB314", "nothing"),
     "metric raises": ("Gate(mean_squared_error", "Gate(odd", "EB310", "metric"),
     "metric is nan": ("Gate(mean_squared_error", "Gate(nan", "EB311", "metric"),
@@ -95,6 +101,24 @@ def test_secrets_that_train_prints_are_not_kept(served):
         assert "[redacted]" in logged
         assert "abcdef123" not in logged
         assert "swordfish-9000" not in logged
+    finally:
+        (served.path / "recipe.py").write_text(before)
+        served.environment = {}
+
+
+def test_secrets_in_an_error_are_told_nowhere(served):
+    served.environment = {"MY_API_TOKEN": "swordfish-9000"}
+    message = "password=hunter4hunter4 and swordfish-9000"
+    before = edited(served, TRAIN, f"raise ValueError({message!r})")
+    try:
+        done = served.run("retrain", "line", "--json")
+        run = json.loads(done.stdout)["run"]
+        told = [done.stdout, done.stderr, served.run("logs", run["id"]).stderr]
+        told += [served.run("status").stdout, served.run("runs", "line", "--json").stdout]
+        assert run["error"].count("[redacted]") == 2
+        assert not any(word in text for word in message.split()[::2] for text in told)
+        ledger = served.path / ".everbake" / "ledger.sqlite"
+        assert b"swordfish" not in ledger.read_bytes()
     finally:
         (served.path / "recipe.py").write_text(before)
         served.environment = {}

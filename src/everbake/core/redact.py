@@ -4,12 +4,22 @@ import re
 from collections.abc import Iterable, Mapping
 
 HIDDEN = "[redacted]"
-_TELLING = re.compile(r"secret|token|passw|api_?key|credential|private", re.IGNORECASE)
+_TELLING = re.compile(
+    r"secret|token|passw|passphrase|pwd|api_?key|access_?key|credential|private", re.IGNORECASE
+)
 _SHORTEST = 6  # shorter values would take harmless words out
+# Each keeps its first group and takes out the rest.
 _PATTERNS = (
-    re.compile(r"(?i)\b((?:[a-z_]*(?:secret|token|passw(?:or)?d|api_?key))\s*[=:]\s*)[^\s,;\"']+"),
-    re.compile(r"(\b)AKIA[0-9A-Z]{16}\b"),
-    re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"),
+    re.compile(
+        r"""(?i)([\w.-]*(?:secret|token|passw(?:or)?d|passphrase|pwd|api_?key|access_?key|credential)s?
+        (?:[_-]?(?:key|id|value))?["']?\s*[=:]\s*["']?)(?!\[redacted\])[^\s,;"']+""",
+        re.VERBOSE,
+    ),
+    re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}"),
+    re.compile(r"(\b)(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    re.compile(r"(\b)(?:gh[pousr]_|github_pat_|glpat-|sk-|xox[abprs]-)[\w-]{8,}"),
+    re.compile(r"(\b)eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
+    re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"),
     re.compile(
         r"()-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL
     ),
@@ -36,3 +46,14 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in _PATTERNS:
         text = pattern.sub(lambda match: match[1] + HIDDEN, text)
     return text
+
+
+def kept(text: str, environment: Mapping[str, str]) -> str:
+    """What may be kept of a text from the user's code: no secrets, and nothing unwritable.
+
+    Args:
+        text: whatever an exception said; half of a surrogate pair in it can be written nowhere.
+        environment: whose secret values are taken out.
+    """
+    writable = text.encode("utf-8", "backslashreplace").decode()
+    return redacted(writable, secrets_in(environment))

@@ -43,7 +43,10 @@ def _job(order: type[Order], function: Callable[[Order, JobContext], object]) ->
 
 def _refusal(error: EverbakeError) -> Refusal:
     kind = type(error).__name__
-    return Refusal(kind, error.code, error.what, error.where, error.why, error.mend)
+    parts = (error.what, error.where, error.why, error.mend)
+    # Half of a surrogate pair in an exception's text can be written nowhere.
+    writable = (part.encode("utf-8", "backslashreplace").decode() for part in parts)
+    return Refusal(kind, error.code, *writable)
 
 
 def _parse(order: ParseOrder, _: JobContext) -> object:

@@ -1,5 +1,6 @@
 """What a run runs in: Python, packages, platform, the commit and what was changed since."""
 
+import os
 import platform
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import msgspec
+
+from everbake.core.redact import kept
 
 _INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _DIFF_LIMIT = 2**20
@@ -43,7 +46,7 @@ def _git(project: Path) -> dict[str, str]:
         return {"commit": "", "diff": ""}
     commit = _output(project, "rev-parse", "HEAD")
     diff = _output(project, "diff", "HEAD", "--no-color", "--no-ext-diff", "--", ".")
-    return {"commit": commit.strip(), "diff": diff[:_DIFF_LIMIT]}
+    return {"commit": commit.strip(), "diff": kept(diff[:_DIFF_LIMIT], os.environ)}
 
 
 def _output(project: Path, *words: str) -> str:

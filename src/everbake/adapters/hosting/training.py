@@ -4,7 +4,8 @@ import os
 import platform
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from everbake.core.bundle import Bundle, Input
 from everbake.core.contract import Contract, Parsed, ParseOrder
 from everbake.core.dataset import Special
 from everbake.core.facts import DataArrived, RunPinned
-from everbake.core.redact import redacted, secrets_in
+from everbake.core.redact import kept
 from everbake.core.work import JudgeOrder, Model, ScoreOrder, TrainOrder, TrainReport
 from everbake.errors import Retry
 from everbake.ports import Batch, Blobs, Compared, Failure, TrainedModel
@@ -145,15 +146,16 @@ class HostTraining:
         host = self._hosts.get(*code)
         folder = self._work.step(pinned.run, step)
         spec = pinned.spec
-        outcome = host.run(
-            "train" if step == "refit" else step,
-            msgspec.json.encode(order),
-            work=folder,
-            limits=JobLimits(spec.memory_bytes, spec.time_seconds, spec.threads),
-            seed=pinned.seed,
-            cancel=self._cancel(pinned.run),
-            on_output=self._narrate,
-        )
+        with _lines(self._narrate) as narrate:
+            outcome = host.run(
+                "train" if step == "refit" else step,
+                msgspec.json.encode(order),
+                work=folder,
+                limits=JobLimits(spec.memory_bytes, spec.time_seconds, spec.threads),
+                seed=pinned.seed,
+                cancel=self._cancel(pinned.run),
+                on_output=narrate,
+            )
         return outcome, self._log(folder)
 
     def _log(self, folder: Path) -> str:
@@ -161,7 +163,7 @@ class HostTraining:
             text = (folder / OUTPUT).read_text(errors="replace")
         except FileNotFoundError:
             text = ""
-        return self._blobs.put(redacted(text, secrets_in(os.environ)).encode())
+        return self._blobs.put(kept(text, os.environ).encode())
 
     def _train(
         self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str
@@ -281,6 +283,25 @@ class HostTraining:
             return bundle
         again = self._bake(pinned, arrived, files, "refit")
         return again if isinstance(again, Failure) else again.bundle
+
+
+@contextmanager
+def _lines(narrate: Callable[[str], None] | None) -> Iterator[Callable[[str], None] | None]:
+    """Passes text on without its secrets: line by line, so that none is cut in two."""
+    if narrate is None:
+        yield None
+        return
+    rest = ""
+
+    def pass_on(text: str) -> None:
+        nonlocal rest
+        whole, end, rest = (rest + text).rpartition("\n")
+        if end:
+            narrate(kept(whole + end, os.environ))
+
+    yield pass_on
+    if rest:
+        narrate(kept(rest, os.environ))
 
 
 def _inputs(report: TrainReport, arrived: DataArrived) -> tuple[Input, ...]:

@@ -1,5 +1,6 @@
 """The folders in which jobs leave their results, and what those results say."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from everbake import errors
+from everbake.core.redact import kept
 from everbake.core.work import Refusal
 from everbake.errors import EverbakeError, Retry
 from everbake.ports import Failure
@@ -88,9 +90,9 @@ def _raised(refusal: Refusal, where: str) -> EverbakeError:
     kind: type[EverbakeError] = getattr(errors, refusal.kind)
     return kind(
         refusal.code,
-        refusal.what,
+        kept(refusal.what, os.environ),
         where=refusal.where or where,
-        why=refusal.why,
+        why=kept(refusal.why, os.environ),
         mend=refusal.mend,
     )
 
