@@ -92,6 +92,27 @@ class TestFirstAndBadAnswers:
         decision = judge(y, np.ones(30), y + 0.1, metric=correlation, better="higher")
         assert (decision.verdict, decision.code) == ("promoted", "champion_broken")
 
+    def test_a_champion_made_for_another_metric_does_not_stay_for_ever(self):
+        y = np.array([0, 1] * 20)
+        labels = np.array(["no", "yes"] * 20)
+        decision = judge(y, labels, np.where(y, 0.8, 0.2), metric=sk.log_loss)
+        assert (decision.verdict, decision.code) == ("promoted", "champion_broken")
+        assert "cannot be scored" in decision.because
+        decision = judge(y, np.ones((40, 3)), np.where(y, 0.8, 0.2), metric=sk.roc_auc_score)
+        assert (decision.verdict, decision.code) == ("promoted", "champion_broken")
+
+    def test_answers_of_the_wrong_shape_are_rejected(self):
+        y = np.arange(30.0)
+        decision = judge(y, y + 0.1, np.zeros((30, 3)), metric=sk.mean_squared_error)
+        assert (decision.verdict, decision.code) == ("rejected", "bad_output")
+        assert "shape (30, 3)" in decision.because
+
+    def test_r2_of_one_outcome_is_not_decided_by_log_loss(self):
+        noise = np.sin(np.arange(40)) / 100
+        y = np.full(40, 0.3)
+        decision = judge(y, 0.3 + noise, 0.9 + noise, metric=sk.r2_score)
+        assert decision.verdict == "inconclusive"
+
 
 class TestUnknownOutcomes:
     def test_rows_without_an_outcome_are_left_out_and_counted(self):

@@ -128,6 +128,42 @@ def test_no_row_that_the_champion_saw_judges_it(seen, more):
     assert found.seen == int((~found.train & known).sum())
 
 
+TIMED = spec(SplitSpec("time", 0.5), time="t")
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=2, max_size=60))
+def test_in_time_a_candidate_learns_whatever_the_champion_did_and_is_older_than_the_judges(rows):
+    times = np.array([time for time, _ in rows])
+    seen = np.array([known for _, known in rows])
+    found = split(
+        table(t=times.tolist(), x=list(range(len(rows))), y=[0.0] * len(rows)), TIMED, seen
+    )
+    assert not (found.judge & (seen | found.train)).any()
+    oldest = times[found.judge].min() if found.judge.any() else np.inf
+    assert found.train[seen & (times <= oldest)].all()
+    if found.train.any() and found.judge.any():
+        assert times[found.train].max() <= oldest
+
+
+def test_a_copy_of_what_the_champion_saw_does_not_judge_it():
+    times = [*range(10), *range(10), 10, 11]
+    found = split(table(t=times, y=[float(t) for t in times]), TIMED, np.array([True] * 10))
+    assert np.flatnonzero(found.judge).tolist() == [20, 21]
+
+
+def test_of_rows_that_are_equal_one_judges_and_none_is_trained_on():
+    rows = table(t=[1, 2, 3, 4, 4, 4], y=[0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    found = split(rows, spec(SplitSpec("time", 0.34), time="t"), None)
+    assert (found.judge.sum(), found.train.tolist()) == (1, [True] * 3 + [False] * 3)
+    assert found.twins == 2
+
+
+def test_a_row_without_a_time_counts_as_the_oldest():
+    rows = table(t=[1, 2, None, 4], y=[0.0] * 4)
+    span = spec(SplitSpec("time", None, span_seconds=2.5), time="t")
+    assert held_out(rows, span).tolist() == [False, True, False, True]
+
+
 @given(st.lists(st.booleans(), max_size=500))
 def test_a_set_of_rows_survives_packing(rows):
     assert unpack_rows(pack_rows(np.array(rows, np.bool_))).tolist() == rows

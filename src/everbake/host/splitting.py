@@ -26,12 +26,14 @@ class Held:
     Attributes:
         train: rows that the candidate is trained on.
         judge: rows on which candidate and champion are compared; no row is in both.
-        seen: held-out rows that are left aside because the champion was trained on them.
+        seen: held-out rows that judge nobody because the champion was trained on them.
+        twins: rows left out because they equal one that judges.
     """
 
     train: Mask
     judge: Mask
     seen: int
+    twins: int = 0
 
 
 def split(
@@ -46,11 +48,35 @@ def split(
         most: rows that a share of the newest is cut down to.
     """
     held = held_out(table, spec, most)
-    if champion is None:
-        return Held(~held, held, 0)
     known = np.zeros(table.num_rows, np.bool_)
-    known[: len(champion)] = champion[: table.num_rows]
-    return Held(~held, held & ~known, int((held & known).sum()))
+    if champion is not None:
+        known[: len(champion)] = champion[: table.num_rows]
+        known = _with_copies(table, known)
+    judge = held & ~known
+    seen = int((held & known).sum())
+    if spec.split.kind != "time":
+        return Held(~held, judge, seen)
+    # What the champion has learned from, the candidate may learn from, up to what judges them.
+    times = _times(table, spec)
+    older = times <= times[judge].min() if judge.any() else np.ones(table.num_rows, np.bool_)
+    train = ~held | (held & known & older)
+    own = _own_hashes(table)
+    once = judge & _first_of_each(own, judge)
+    copies = train & np.isin(own, own[once])
+    return Held(train & ~copies, once, seen, int(copies.sum() + judge.sum() - once.sum()))
+
+
+def _with_copies(table: pa.Table, known: Mask) -> Mask:
+    """These rows, and those that hold the same: exports overlap."""
+    hashes = _own_hashes(table)
+    return np.asarray(known | np.isin(hashes, hashes[known]))
+
+
+def _first_of_each(hashes: Hashes, among: Mask) -> Mask:
+    first = np.zeros(len(hashes), np.bool_)
+    places = np.flatnonzero(among)
+    first[places[np.unique(hashes[places], return_index=True)[1]]] = True
+    return first
 
 
 def held_out(table: pa.Table, spec: RecipeSpec, most: int | None = None) -> Mask:
@@ -83,8 +109,18 @@ def _newest(times: np.ndarray[Any, Any], split: SplitSpec, most: int | None) -> 
 
 
 def _times(table: pa.Table, spec: RecipeSpec) -> np.ndarray[Any, Any]:
-    """The time column as numbers: seconds for times, the numbers themselves otherwise."""
+    """The time column as numbers: seconds for times, the numbers themselves otherwise.
+
+    A row without a time counts as the oldest.
+    """
     column = table.column(str(spec.table.time))
+    if column.null_count:
+        times = _numbers(column, spec)
+        return np.where(np.isnan(times), -np.inf, times)
+    return _numbers(column, spec)
+
+
+def _numbers(column: pa.ChunkedArray, spec: RecipeSpec) -> np.ndarray[Any, Any]:
     if pa.types.is_timestamp(column.type):
         micros: np.ndarray[Any, Any] = (
             column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6

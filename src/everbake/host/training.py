@@ -1,14 +1,14 @@
 """The job that makes a candidate: train, save, load again, score, compile."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.dataset import HASH, HIDDEN, Column, ColumnType
+from everbake.core.dataset import HIDDEN, Column, ColumnType
 from everbake.core.decision import Check
 from everbake.core.recipe import Recipe, describe
 from everbake.core.work import TrainOrder, TrainReport
@@ -103,16 +103,21 @@ def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     if order.champion_rows is not None:
         champion = unpack_rows(Path(order.champion_rows).read_bytes())
     spec = describe(recipe, rows_form(recipe.train))
-    held = split(table, spec, champion, order.most_held_out)
-    train = held.train & labelled
-    if not train.any():
+    if champion is not None:
+        known = np.zeros(table.num_rows, np.bool_)
+        known[: len(champion)] = champion[: table.num_rows]
+        champion = known[labelled]
+    held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
+    if not held.train.any():
         raise UserCodeError(
             "EB316",
             "no row is left to train on",
             why=f"{table.num_rows} rows, of which {int(labelled.sum())} have a label",
             mend="ingest more rows, or hold fewer out with split=",
         )
-    return Held(train, held.judge & labelled, held.seen)
+    train, judge = np.zeros((2, table.num_rows), np.bool_)
+    train[labelled], judge[labelled] = held.train, held.judge
+    return replace(held, train=train, judge=judge)
 
 
 def _train(recipe: Recipe, rows: pa.Table, context: JobContext) -> _Candidate:
@@ -170,26 +175,31 @@ def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
 
 def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
     """That no held-out row was trained on, by position, by content and in order of time."""
-    if not held.judge.any():
-        return ()
-    both = int((held.train & held.judge).sum())
-    checks = [Check("leakage", "fail" if both else "pass", f"{both} held-out rows were trained on")]
-    hashes = table.column(HASH).to_numpy()
-    twins = int(np.isin(hashes[held.judge], hashes[held.train]).sum())
-    if twins:
-        detail = f"{twins} held-out rows equal a row that was trained on"
+    checks = []
+    if held.judge.any():
+        both = int((held.train & held.judge).sum())
+        detail = f"{both} held-out rows were trained on"
+        checks.append(Check("leakage", "fail" if both else "pass", detail))
+        if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
+            checks.append(_time_order(table.column(recipe.data.time), held))
+    if held.twins:
+        detail = f"{held.twins} rows that equal a held-out row were left out"
         checks.append(Check("duplicates", "warn", detail))
     if held.seen:
-        detail = f"{held.seen} held-out rows were left aside: the champion was trained on them"
-        checks.append(Check("fresh_rows", "pass", detail))
-    if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
-        times = table.column(recipe.data.time)
-        newest = max_of(times.filter(pa.array(held.train)))
-        oldest = min_of(times.filter(pa.array(held.judge)))
-        late = newest is not None and oldest is not None and newest > oldest
-        detail = f"trained up to {newest}, judged from {oldest}"
-        checks.append(Check("time_order", "fail" if late else "pass", detail))
+        detail = f"{held.seen} held-out rows judge nobody: the champion was trained on them"
+        checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))
+    if unknown := table.column(recipe.data.label).null_count:
+        detail = f"{unknown} rows without a known outcome were left out"
+        checks.append(Check("outcomes", "warn", detail))
     return tuple(checks)
+
+
+def _time_order(times: pa.ChunkedArray, held: Held) -> Check:
+    newest = max_of(times.filter(pa.array(held.train)))
+    oldest = min_of(times.filter(pa.array(held.judge)))
+    late = newest is not None and oldest is not None and newest > oldest
+    detail = f"trained up to {newest}, judged from {oldest}"
+    return Check("time_order", "fail" if late else "pass", detail)
 
 
 def max_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds

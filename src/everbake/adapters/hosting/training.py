@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.bundle import Bundle, Input
 from everbake.core.contract import Contract, Parsed, ParseOrder
 from everbake.core.dataset import Special
+from everbake.core.decision import Check, Verdict
 from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.redact import kept
 from everbake.core.work import JudgeOrder, Model, ScoreOrder, TrainOrder, TrainReport
@@ -24,6 +26,22 @@ from everbake.ports import Batch, Blobs, Compared, Failure, TrainedModel
 from everbake.wire import OUTPUT, JobLimits, JobOutcome
 
 _PARSE_LIMITS = JobLimits(4 * 2**30, 6 * 3600.0, os.cpu_count() or 1)
+
+
+_RAISED = "EB301"  # the user's code raised, as opposed to what limits or a crash did to it
+
+
+class _Verdict(msgspec.Struct):
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The champion's answers, in a file; none where it gives none."""
+
+    answers: str | None = None
+    seconds: float = 0.0
+    checks: tuple[Check, ...] = ()
 
 
 class HostTraining:
@@ -91,16 +109,13 @@ class HostTraining:
     ) -> Compared | Failure:
         """Score the champion on the candidate's held-out rows, judge, and refit a winner."""
         trained = self._work.step(pinned.run, "train")
-        again, _ = self._train(pinned, arrived, files, "train")
+        again, log = self._train(pinned, arrived, files, "train")
+        if (lost := failure_of(again, log)) is not None:  # its result was lost, and then this
+            return lost
         report = report_of(again, TrainReport)
-        champion: Path | None = None
-        seconds = 0.0
-        if pinned.champion_bundle is not None and _length(trained / "judge.npy"):
-            scored = self._score(pinned, arrived, files, pinned.champion_bundle)
-            if isinstance(scored, Failure):
-                return scored
-            seconds += scored
-            champion = self._work.step(pinned.run, "score") / "answers.npy"
+        scored = self._champion(pinned, arrived, files)
+        if isinstance(scored, Failure):
+            return scored
         order = JudgeOrder(
             model=pinned.model,
             files=tuple(files),
@@ -108,8 +123,8 @@ class HostTraining:
             judge=str(trained / "judge.npy"),
             truth=str(trained / "truth.npy"),
             candidate=str(trained / "answers.npy"),
-            champion=None if champion is None else str(champion),
-            checks=report.checks,
+            champion=scored.answers,
+            checks=(*report.checks, *scored.checks),
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
         )
@@ -121,7 +136,26 @@ class HostTraining:
         serves = self._serves(pinned, arrived, files, bundle, decision)
         if isinstance(serves, Failure):
             return serves
-        return Compared(decision, serves, seconds + outcome.seconds)
+        return Compared(decision, serves, scored.seconds + outcome.seconds)
+
+    def _champion(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
+    ) -> _Scored | Failure:
+        """The champion's answers, if there is one, and a row that it has not seen."""
+        judge = self._work.step(pinned.run, "train") / "judge.npy"
+        if pinned.champion_bundle is None or not _length(judge):
+            return _Scored()
+        outcome, log = self._score(pinned, arrived, files, pinned.champion_bundle)
+        failure = failure_of(outcome, log)
+        if failure is None:
+            answers = self._work.step(pinned.run, "score") / "answers.npy"
+            return _Scored(str(answers), outcome.seconds)
+        if failure.code != _RAISED:
+            what = f"the champion could not be scored: {failure.error}"
+            return Failure("EB308", what, log, failure.again)
+        # It cannot answer these rows: no reason to turn a candidate away that can.
+        detail = f"the model in use does not answer: {failure.error}"
+        return _Scored(None, outcome.seconds, (Check("champion", "warn", detail),))
 
     def cancel(self, run: str) -> None:
         """Kill the job of a run; the run ends as failed."""
@@ -248,7 +282,7 @@ class HostTraining:
 
     def _score(
         self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], bundle: str
-    ) -> float | Failure:
+    ) -> tuple[JobOutcome, str]:
         champion = self._read(bundle)
         order = ScoreOrder(
             model=pinned.model,
@@ -261,13 +295,7 @@ class HostTraining:
                 champion.artifact_format,
             ),
         )
-        code = (champion.snapshot, champion.source)
-        outcome, log = self._run(pinned, "score", order, code)
-        failure = failure_of(outcome, log)
-        if failure is not None:
-            what = f"the champion could not be scored: {failure.error}"
-            return Failure("EB308", what, log, failure.again)
-        return outcome.seconds
+        return self._run(pinned, "score", order, (champion.snapshot, champion.source))
 
     def _serves(
         self,
@@ -278,8 +306,8 @@ class HostTraining:
         decision: str,
     ) -> str | Failure:
         """The bundle that a winner serves with: its own, or one that was trained on all rows."""
-        promoted = decision.startswith('{"verdict":"promoted"')
-        if not (pinned.spec.refit and promoted):
+        verdict = msgspec.json.decode(decision, type=_Verdict).verdict
+        if not (pinned.spec.refit and verdict == "promoted"):
             return bundle
         again = self._bake(pinned, arrived, files, "refit")
         return again if isinstance(again, Failure) else again.bundle

@@ -21,6 +21,7 @@ from everbake.core.gate.findings import (
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import Indices, Scorer, is_numeric
 from everbake.core.metrics import Metric, known_metric, positives
+from everbake.errors import UserCodeError
 from everbake.statistics.auroc import auroc_interval
 from everbake.statistics.bootstrap import Plan, bootstrap_interval, weighted_interval
 from everbake.statistics.interval import Interval
@@ -35,6 +36,10 @@ _SAME_LOSS = 1e-9
 _AGREE = 1e-6
 BINARY = 2
 _ROW_KINDS = {"mean", "share", "root", "explained"}
+
+
+class ChampionError(Exception):
+    """The metric cannot read the champion's answers: they were made for another one."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +122,30 @@ def score(metric: Metric, scorer: Scorer, answers: Array, whose: str) -> float:
 
 
 def duel(held: HeldOut, rules: Rules, before: Array) -> Duel:
-    """Score both models; `before` are the champion's answers, its value may be NaN."""
+    """Score both models; `before` are the champion's answers, its value may be NaN.
+
+    Raises:
+        ChampionError: the metric raised for the champion's answers, and not for the candidate's.
+    """
     metric = effective(rules)
     scorer = Scorer(rules.name, rules.metric, held.y, held.rows)
     values = None
     if undefined(metric, held.y) is None:
-        after = score(metric, scorer, held.candidate, NEW)
-        values = score(metric, scorer, before, IN_USE), scorer.finite(after, NEW)
+        after = scorer.finite(score(metric, scorer, held.candidate, NEW), NEW)
+        values = _in_use(metric, scorer, before), after
     step = rounding(held.y, before, held.candidate)
     losses = _losses(metric, held, before, step)
     if losses is not None and values is not None and not _agree(metric, held, losses, values):
         metric, losses = replace(metric, kind="other", row_loss=None, scale="none"), None
     apart = answer_differences(before, held.candidate)
     return Duel(metric, held, before, scorer, values, losses, apart, step)
+
+
+def _in_use(metric: Metric, scorer: Scorer, before: Array) -> float:
+    try:
+        return score(metric, scorer, before, IN_USE)
+    except UserCodeError as error:
+        raise ChampionError(error.what) from error
 
 
 def log_loss_duel(duel: Duel) -> Duel | None:
@@ -320,4 +336,5 @@ def _constant(answers: Array) -> bool:
 def _probable(answers: Array) -> bool:
     if answers.ndim != 1 or answers.dtype.kind != "f":
         return False
-    return bool(np.all((answers >= 0) & (answers <= 1)))
+    labels = np.all((answers == 0) | (answers == 1))
+    return bool(np.all((answers >= 0) & (answers <= 1)) and not labels)

@@ -15,6 +15,7 @@ from everbake.core.decision import Decision
 from everbake.core.gate import ties, wording
 from everbake.core.gate.comparing import (
     NEW,
+    ChampionError,
     Duel,
     duel,
     effective,
@@ -29,10 +30,11 @@ from everbake.core.gate.rails import guarded
 from everbake.core.gate.rules import IfInconclusive, Rail, Rule, Rules, direction, rail
 from everbake.core.gate.scoring import Scorer, as_answers, is_numeric, present, take_rows
 from everbake.core.gate.verdicts import Ruling, decide, undecidable
-from everbake.core.metrics import AtLeast, AtMost, Better, Metric, metric_name
+from everbake.core.metrics import AtLeast, AtMost, Better, Metric, known_metric, metric_name
 from everbake.errors import UsageError
 from everbake.statistics.bootstrap import UndefinedError
 
+_KNOWN_MODULES = ("sklearn.", "everbake.")
 _DIGITS = 16  # hexadecimal digits of a digest that become a seed
 
 
@@ -64,7 +66,7 @@ def judge_rows(  # noqa: PLR0913 - one name for each thing that a judgement rest
     digest = rows_digest or _digest(truth)
     seed = _seed(digest) if rules.seed is None else rules.seed
     held = HeldOut(truth, None, new, rows, digest, seed, more_rows)
-    refusal = _bad_answers(held, effective(rules))
+    refusal = _bad_answers(held, rules)
     if refusal is not None:
         return undecidable(held, rules, refusal)
     known = present(truth)
@@ -159,14 +161,24 @@ def _check_arguments(truth: Array, champion: object | None, candidate: object) -
             )
 
 
-def _bad_answers(held: HeldOut, metric: Metric) -> Ruling | None:
+def _one_answer_a_row(rules: Rules) -> bool:
+    """Whether the metric is a known one that takes no matrix (a namesake of the user's may)."""
+    module = str(getattr(rules.metric, "__module__", ""))
+    known = known_metric(rules.name)
+    return known is not None and not known.probabilities and module.startswith(_KNOWN_MODULES)
+
+
+def _bad_answers(held: HeldOut, rules: Rules) -> Ruling | None:
     """The ruling on a candidate that does not answer every row."""
     n, answers = held.n, held.candidate
     if answers.ndim == 0 or len(answers) != n:
         got = "one value" if answers.ndim == 0 else f"{len(answers)} answers"
         text = f"the new model gives {got} for {wording.row_count(n)}"
         return Ruling("rejected", "wrong_length", text)
-    usable = _usable(answers, metric)
+    if answers.ndim > 1 and _one_answer_a_row(rules):
+        text = f"the new model gives answers of shape {answers.shape}; {rules.name} takes one a row"
+        return Ruling("rejected", "bad_output", text)
+    usable = _usable(answers, effective(rules))
     bad = int(np.sum(~usable))
     if not bad:
         return None
@@ -230,7 +242,8 @@ def _against(held: HeldOut, before: Array, known: Flags, rules: Rules) -> Decisi
         text = "no held-out row with a known outcome is left, so nothing can be compared"
         ruling = Ruling("inconclusive", "no_rows", f"{text}. {wording.STAYS}")
         return guarded(undecidable(held, rules, ruling), held, rules.guardrails)
-    if before.ndim == 0 or len(before) != len(known):
+    misshapen = before.ndim > 1 and _one_answer_a_row(rules)
+    if before.ndim == 0 or len(before) != len(known) or misshapen:
         return _champion_broken(held, total, rules)
     before = before[known]
     usable = _usable(before, effective(rules))
@@ -250,18 +263,26 @@ def _champion_broken(held: HeldOut, q: int, rules: Rules) -> Decision:
 def _compared(held: HeldOut, rules: Rules) -> Decision:
     if held.champion is None:
         raise ValueError("nothing to compare with")
-    pair = duel(held, rules, held.champion)
+    try:
+        pair = duel(held, rules, held.champion)
+    except ChampionError as error:
+        text = f"the model in use cannot be scored ({error}); the new one answers all"
+        return _first(held, rules, Ruling("promoted", "champion_broken", text))
+    return _paired(pair, rules)
+
+
+def _paired(pair: Duel, rules: Rules) -> Decision:
     if pair.values is not None and not isfinite(pair.values[0]):
         text = f"{rules.name} has no finite value for the model in use"
         told = f"for the new one it is {wording.figure(pair.values[1])}"
         ruling = Ruling("promoted", "champion_broken", f"{text}; {told}")
-        return undecidable(held, rules, ruling, candidate=pair.values[1])
+        return undecidable(pair.held, rules, ruling, candidate=pair.values[1])
     tie = ties.tie(pair, rules)
     if tie is not None:
         return _settled(pair, rules, tie, 0.0)
     untold = ties.untold(pair)
     if untold is not None:
-        other = log_loss_duel(pair)
+        other = log_loss_duel(pair) if pair.metric.kind in {"ranking", "classes"} else None
         if other is None:
             return _settled(pair, rules, untold, None)
         return _by_log_loss(other, rules, untold)
