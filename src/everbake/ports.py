@@ -240,8 +240,11 @@ class Described:
 class Recipes(Protocol):
     """The recipe files of the project."""
 
-    def changed(self, known: Mapping[str, str]) -> list[Described]:
-        """The recipes of files whose digest is not the known one of that file (by file name).
+    def sources(self) -> list[str]:
+        """The names of the recipe files that are there."""
+
+    def changed(self, sources: Sequence[str], known: Mapping[str, str]) -> list[Described]:
+        """The recipes of those files whose digest is not the known one of that file.
 
         Raises:
             RecipeError: a file cannot be read, imported or understood.
@@ -301,6 +304,13 @@ class Training(Protocol):
 
 class Release(Protocol):
     """Those who answer requests."""
+
+    def check(self, bundle: str) -> None:
+        """See that all that a version needs to answer is there, and whole.
+
+        Raises:
+            HealthError: a stored file is gone, or not what its digest says.
+        """
 
     def wait(self, model: str, generation: int) -> None:
         """Return when every server answers from this deployment of the model, or after a bound.

@@ -136,7 +136,7 @@ def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]
         work = Work(Path(folder) / "work")
         recipes = ProjectRecipes(there.project, stored, hosts, work)
         look = sample_of(reader(project), DeltaTables(there.tables))
-        return try_recipes(recipes.changed({}), name, look, (hosts, work))
+        return try_recipes(recipes.changed(recipes.sources(), {}), name, look, (hosts, work))
 
 
 def _passing_blobs(folder: Path) -> Blobs:
@@ -242,7 +242,7 @@ def _ports(
         recipes=ProjectRecipes(there.project, stored, hosts, work),
         contracts=ContractFiles(there.project / "contracts"),
         training=HostTraining(there.project, stored, hosts, work, narrate),
-        release=WorkerAcknowledgements(there.serving),
+        release=WorkerAcknowledgements(there.serving, stored),
         clock=SystemClock(),
     )
 

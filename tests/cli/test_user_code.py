@@ -192,3 +192,48 @@ def test_check_tries_the_recipe_and_changes_nothing(served):
     finally:
         (served.path / "recipe.py").write_text(before)
     assert served.json("audit", "verify")["facts"] == facts
+
+
+def test_a_broken_recipe_stops_neither_a_rollback_nor_another_model(line):
+    line.json("ingest", "line", "old.csv")
+    line.json("ingest", "line", "new.csv")
+    text = (line.path / "recipe.py").read_text()
+    line.write("recipes/other.py", text.replace('"line"', '"other"'))
+    line.json("ingest", "other", "old.csv")
+    line.write("recipes/other.py", "def (:\n")
+    line.write("more.csv", "feature,target\n20,40\n21,42\n")
+    assert line.json("ingest", "line", "more.csv")["decision"]["verdict"] == "promoted"
+    line.write("recipe.py", "def (:\n")
+    assert line.json("rollback", "line")["champion"] == 2
+    assert line.json("pause", "line")["champion"] == 2
+    assert line.json("ingest", "line", "more.csv", code=2)["error"]["code"] == "EB202"
+
+
+def test_two_recipes_of_one_name_are_refused(line):
+    line.json("ingest", "line", "old.csv")
+    line.write("recipes/again.py", (line.path / "recipe.py").read_text())
+    assert line.json("ingest", "line", "new.csv", code=2)["error"]["code"] == "EB210"
+
+
+def test_a_rollback_brings_back_who_served_and_nobody_else(line):
+    for number, name in enumerate(("old.csv", "new.csv"), start=1):
+        assert line.json("ingest", "line", name)["decision"]["version"] == number
+    odd = (line.path / "recipe.py").read_text()
+    line.write("recipe.py", odd.replace(PREDICT, f"{PREDICT} + 50"))
+    never = line.json("retrain", "line", code=5)["decision"]["version"]
+    assert line.json("rollback", f"line@{never}", code=7)["error"]["code"] == "EB414"
+    assert line.json("rollback", "line@0", code=2)["error"]["code"] == "EB008"
+    line.json("promote", "line@1", "--reason", "to see who comes back")
+    assert "version 2" in line.json("status")["models"][0]["safe"]["detail"]
+    assert line.json("rollback", "line")["champion"] == 2
+
+
+def test_a_damaged_version_is_not_put_into_service(line):
+    line.json("ingest", "line", "old.csv")
+    line.json("ingest", "line", "new.csv")
+    bundle = line.json("versions", "line")["versions"][1]["digest"]
+    blobs = line.path / ".everbake" / "blobs"
+    artifact = json.loads((blobs / bundle[:2] / bundle).read_bytes())["artifact"]
+    (blobs / artifact[:2] / artifact).write_bytes(b"not what it was")
+    assert line.json("rollback", "line", code=6)["error"]["code"] == "EB604"
+    assert champion(line) == 2

@@ -221,7 +221,7 @@ def ports(world, wire, wiring):
         "recipes": world_of.Recipes(world, blobs),
         "contracts": world_of.Contracts(world),
         "training": world_of.Training(world, blobs, tables),
-        "release": world_of.Release(world),
+        "release": world_of.Release(world, blobs),
         "clock": world.clock,
     }
     return Ports(**{name: wire.wrap(name, port) for name, port in made.items()})

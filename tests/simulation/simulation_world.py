@@ -128,11 +128,14 @@ class Recipes:
         self._world = world
         self._blobs = blobs
 
-    def changed(self, known):
+    def sources(self):
+        return [spec(model).source for model in sorted(self._world.recipes)]
+
+    def changed(self, sources, known):
         found = []
         for model, text in sorted(self._world.recipes.items()):
-            code = digest(text)
-            if known.get(spec(model).source) != code:
+            code, source = digest(text), spec(model).source
+            if source in sources and known.get(source) != code:
                 found.append(Described(code, self._blobs.put(text.encode()), spec(model)))
         return found
 
@@ -219,8 +222,12 @@ class Training:
 
 
 class Release:
-    def __init__(self, world):
+    def __init__(self, world, blobs):
         self._world = world
+        self._blobs = blobs
+
+    def check(self, bundle):
+        self._blobs.get(bundle)
 
     def wait(self, model, generation):
         self._world.released[model] = max(generation, self._world.released.get(model, 0))

@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from everbake.core.bundle import Bundle
 from everbake.errors import ConflictError
+from everbake.ports import Blobs
 
 BOUND = 10.0  # seconds
 _GLANCE = 0.01
@@ -16,9 +18,17 @@ _GLANCE = 0.01
 class WorkerAcknowledgements:
     """Each worker says in a file of its own which deployment of each model it answers from."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, blobs: Blobs) -> None:
         """Look in `folder`; without files in it, nobody serves and nobody is waited for."""
         self._folder = folder
+        self._blobs = blobs
+
+    def check(self, bundle: str) -> None:
+        """See that all that a version needs to answer is there, and whole."""
+        version = Bundle.decode(self._blobs.get(bundle))
+        for blob in (version.snapshot, version.artifact, version.runtime_data):
+            if blob is not None:
+                self._blobs.get(blob)
 
     def wait(self, model: str, generation: int) -> None:
         """Return when every living worker answers from this deployment of the model."""

@@ -57,7 +57,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "runs": """n model cause cause_kind attempt data_version recipe champion seed environment
             state step started ended bundle peak_memory rows_trained log error verdict version
             seconds""",
-        "versions": "n state served run bundle runtime recipe data_version time",
+        "versions": "n state served replaced run bundle runtime recipe data_version time",
         "decisions": "n model version decision champion_before time",
         "deployments": "version bundle previous previous_bundle generation time",
     }.items()
@@ -342,7 +342,10 @@ def _deployed(fact: Concluded | Promoted | RolledBack, entry: Entry) -> list[Put
     puts = []
     if fact.champion_before is not None:
         puts.append(Put("versions", (fact.model, fact.champion_before), {"state": "retired"}))
-    puts.append(Put("versions", (fact.model, fact.version), {"state": "champion", "served": 1}))
+    now: Row = {"state": "champion", "served": 1}
+    if not isinstance(fact, RolledBack):  # which goes back: what it replaces is not to come back
+        now["replaced"] = fact.champion_before
+    puts.append(Put("versions", (fact.model, fact.version), now))
     deployment: Row = {
         "version": fact.version,
         "bundle": fact.bundle,

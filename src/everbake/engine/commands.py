@@ -116,7 +116,7 @@ def _shifting(
     shift: Callable[[Request, Owner], release.Shifted],
 ) -> Callable[[Owner, Request], dict[str, Any]]:
     def command(owner: Owner, asked: Request) -> dict[str, Any]:
-        owner.model(asked.model)
+        owner.known(asked.model)
         shifted = shift(asked, owner)
         return {"schema": SCHEMA, **msgspec.to_builtins(shifted)}
 

@@ -20,10 +20,11 @@ from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
 from everbake.engine.state import load_model, load_state, unknown_model
 from everbake.engine.threads import Threads
-from everbake.errors import ConflictError, UsageError
-from everbake.ports import Batch, Ports
+from everbake.errors import ConflictError, RecipeError, UsageError
+from everbake.ports import Batch, Described, Ports
 from everbake.stages.ingest import adopt, ingest
 
+_TWO_OF_A_NAME = "EB210"
 _LOOK_BACK = 100  # runs among which the one over a data version is looked for
 
 
@@ -85,42 +86,63 @@ class Owner:
         with self._of(model).arriving:
             adopt(model, load_model(self.ports.ledger, model).data_version, self.ports)
 
-    def notice_recipes(self) -> list[str]:
+    def notice_recipes(self, source: str | None = None) -> list[str]:
         """Record every recipe that is new or changed; return the names of all models.
 
+        Args:
+            source: look at this file only, if it is there: others may be broken meanwhile.
+
         Raises:
-            RecipeError: a recipe file cannot be imported or understood.
+            RecipeError: a recipe file cannot be imported or understood, or two have one name.
         """
         with self._recipes_guard:
-            models = {
-                str(row["model"]): model_state(row) for row in self.ports.ledger.rows("models")
-            }
+            rows = sorted(self.ports.ledger.rows("models"), key=lambda row: row["recipe_n"] or 0)
+            models = {str(row["model"]): model_state(row) for row in rows}
+            there = self.ports.recipes.sources()
             known = {model.source: model.recipe for model in models.values()}
-            for described in self.ports.recipes.changed(known):
-                before = models.get(described.spec.name)
-                if before is not None and before.recipe == described.digest:
-                    continue
-                number = before.recipe_number + 1 if before else 1
-                fact = RecipeChanged(
-                    described.spec.name,
-                    number,
-                    described.digest,
-                    described.snapshot,
-                    described.spec,
-                )
-                entry_id = digest("recipe", fact.model, fact.digest, str(number))
-                self.ports.ledger.record(entry_id, fact)
+            wanted = [source] if source in there else there
+            places = {model.model: model.source for model in models.values()}
+            for described in self.ports.recipes.changed(wanted, known):
+                place = places.setdefault(described.spec.name, described.spec.source)
+                if place != described.spec.source and place in there:
+                    raise _two_of_a_name(described.spec.name, place, described.spec.source)
+                self._record_recipe(described, models.get(described.spec.name))
         return sorted(str(row["model"]) for row in self.ports.ledger.rows("models"))
+
+    def _record_recipe(self, described: Described, before: ModelState | None) -> None:
+        if before is not None and before.recipe == described.digest:
+            return
+        number = before.recipe_number + 1 if before else 1
+        fact = RecipeChanged(
+            described.spec.name, number, described.digest, described.snapshot, described.spec
+        )
+        self.ports.ledger.record(digest("recipe", fact.model, fact.digest, str(number)), fact)
 
     def model(self, name: str) -> ModelState:
         """The state of a model whose recipe is up to date.
 
         Raises:
             UsageError: there is no such model.
-            RecipeError: a recipe file cannot be imported or understood.
+            RecipeError: its recipe file cannot be imported or understood.
         """
-        self.notice_recipes()
+        try:
+            self.notice_recipes()
+        except RecipeError as error:
+            rows = self.ports.ledger.rows("models", {"model": name})
+            if not rows or error.code == _TWO_OF_A_NAME:
+                raise
+            self.notice_recipes(str(rows[0]["source"]))  # the broken one may be another model's
         return load_model(self.ports.ledger, name)
+
+    def known(self, name: str) -> ModelState:
+        """The state of a model, whatever stands in the recipe files now (unless it is new).
+
+        Raises:
+            UsageError: there is no such model.
+        """
+        if self.ports.ledger.rows("models", {"model": name}):
+            return load_model(self.ports.ledger, name)
+        return self.model(name)
 
     def ingest(self, model: str, sources: tuple[str, ...], names: tuple[str, ...]) -> Received:
         """Take files as one batch. No run is started: `settle` does that.
@@ -264,7 +286,7 @@ class Owner:
     def deciding(self, model: str) -> Iterator[ModelState]:
         """Hold back every other decision about who serves; gives the state as it is then."""
         with self._of(model).deciding:
-            yield self.model(model)
+            yield load_model(self.ports.ledger, model)
 
     def _of(self, model: str) -> _Locks:
         with self._locks_guard:
@@ -273,3 +295,12 @@ class Owner:
                     raise unknown_model(self.ports.ledger, model)
                 self._locks[model] = _Locks()
             return self._locks[model]
+
+
+def _two_of_a_name(name: str, one: str, other: str) -> RecipeError:
+    return RecipeError(
+        _TWO_OF_A_NAME,
+        f"two recipes have one name: {name}",
+        where=f"{one} and {other}",
+        mend="rename one, or remove the file that is not wanted any more",
+    )

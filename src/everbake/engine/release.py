@@ -7,6 +7,7 @@ from everbake.core.facts import Entry, Fact, Paused, Promoted, Resumed, RolledBa
 from everbake.core.loop import ModelState
 from everbake.core.project import Row
 from everbake.engine.owner import Owner
+from everbake.engine.state import load_model
 from everbake.errors import ConflictError, UsageError
 
 
@@ -72,7 +73,7 @@ def _promoted(request: Request, model: ModelState, owner: Owner) -> Shifted:
             f"the gate did not promote {request.model}@{number}: a reason is needed",
             mend='add --reason "why it should serve"',
         )
-    fact = Promoted(**_shift(request, model, version))
+    fact = Promoted(**_shift(request, model, version, owner))
     return _record("promote", request, fact, owner)
 
 
@@ -90,8 +91,18 @@ def rollback(request: Request, owner: Owner) -> Shifted:
 
 
 def _rolled_back(request: Request, model: ModelState, owner: Owner) -> Shifted:
-    number = request.version or _served_before(owner, model)
-    fact = RolledBack(**_shift(request, model, _version(owner, model, number)))
+    number = request.version
+    if number is None:
+        number = _served_before(owner, model)
+    version = _version(owner, model, number)
+    if not version["served"]:
+        raise ConflictError(
+            "EB414",
+            f"{request.model}@{number} has never served",
+            why="a rollback brings back what has",
+            mend=f'everbake promote {request.model}@{number} --reason "why it should serve"',
+        )
+    fact = RolledBack(**_shift(request, model, version, owner))
     return _record("rollback", request, fact, owner)
 
 
@@ -105,13 +116,19 @@ class _Shift(TypedDict):
     request: str
 
 
-def _shift(request: Request, model: ModelState, version: Row) -> _Shift:
-    """What a change of who serves records; ConflictError if that is who serves already."""
+def _shift(request: Request, model: ModelState, version: Row, owner: Owner) -> _Shift:
+    """What a change of who serves records.
+
+    Raises:
+        ConflictError: that is who serves already.
+        HealthError: what it needs to answer is damaged; nothing is recorded.
+    """
     number = int(version["version"] or 0)
     if number == model.champion:
         raise ConflictError(
             "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
         )
+    owner.ports.release.check(str(version["bundle"]))
     return {
         "model": request.model,
         "version": number,
@@ -155,7 +172,7 @@ def _shifted(request: Request, entry: Entry, owner: Owner) -> Shifted:
     if isinstance(entry.fact, Promoted | RolledBack):
         before, now = entry.fact.champion_before, entry.fact.version
         return Shifted(request.model, now, before, entry.id)
-    champion = owner.model(request.model).champion
+    champion = load_model(owner.ports.ledger, request.model).champion
     return Shifted(request.model, champion, champion, entry.id)
 
 
@@ -176,13 +193,12 @@ def _won(owner: Owner, version: Row) -> bool:
 
 
 def _served_before(owner: Owner, model: ModelState) -> int:
-    rows = owner.ports.ledger.rows("versions", {"model": model.model, "served": 1})
-    older = [int(row["version"] or 0) for row in rows if row["version"] != model.champion]
-    below = [number for number in older if number < (model.champion or 0)]
-    if not below:
+    rows = owner.ports.ledger.rows("versions", {"model": model.model, "version": model.champion})
+    before = rows[0]["replaced"] if rows else None
+    if before is None:
         raise ConflictError(
             "EB414",
             f"no older version of {model.model} has served",
             mend=f"everbake versions {model.model}; everbake rollback {model.model}@V",
         )
-    return max(below)
+    return int(before)

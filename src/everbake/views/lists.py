@@ -81,8 +81,8 @@ def _safe(reader: Reader, row: Row) -> dict[str, str]:
         return _light("unknown", "nothing serves yet")
     if row["held"]:
         return _light("warn", "promotion is held since a rollback")
-    deployed = reader.rows("deployments", {"model": row["model"]})
-    previous = deployed[0]["previous"] if deployed else None
+    serving = reader.rows("versions", {"model": row["model"], "version": row["champion"]})
+    previous = serving[0]["replaced"] if serving else None
     if previous is None:
         return _light("unknown", "there is no earlier version to go back to")
     return _light("ok", f"version {previous} is ready to come back")

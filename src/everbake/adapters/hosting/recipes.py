@@ -1,7 +1,7 @@
 """The recipe files of a project: their digests without importing, their contents by a host."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +28,16 @@ class ProjectRecipes:
         self._hosts = hosts
         self._work = work
 
-    def changed(self, known: Mapping[str, str]) -> list[Described]:
-        """The recipes of files whose digest is not the known one."""
+    def sources(self) -> list[str]:
+        """The names of the recipe files that are there."""
+        files = recipe_files(self._project)
+        return [path.relative_to(self._project).as_posix() for path in files]
+
+    def changed(self, sources: Sequence[str], known: Mapping[str, str]) -> list[Described]:
+        """The recipes of those files whose digest is not the known one."""
         found: list[Described] = []
-        for path in recipe_files(self._project):
-            source = path.relative_to(self._project).as_posix()
-            files = closure(self._project, path)
+        for source in sources:
+            files = closure(self._project, self._project / source)
             digest = _digest(files)
             if known.get(source) != digest:
                 found += self._described(source, digest, files)

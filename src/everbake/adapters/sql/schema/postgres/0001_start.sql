@@ -130,6 +130,7 @@ CREATE TABLE versions (
     "n" BIGINT,
     "state" TEXT,
     "served" BIGINT,
+    "replaced" BIGINT,
     "run" TEXT,
     "bundle" TEXT,
     "runtime" TEXT,

@@ -120,6 +120,7 @@ CREATE TABLE versions (
     "n" INTEGER,
     "state" TEXT,
     "served" INTEGER,
+    "replaced" INTEGER,
     "run" TEXT,
     "bundle" TEXT,
     "runtime" TEXT,
