@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HUGE = 1e12
+_NEAR = 20  # near misses of known categories that are tried
 
 
 def is_number(column: pd.Series) -> bool:
@@ -36,7 +37,10 @@ def unused_text(column: pd.Series) -> str:
 
 
 def distinct(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with every number and text changed so that no two cells are equal."""
+    """The rows with every number and text changed so that no two cells are equal.
+
+    The texts have blanks around them, and letters of both cases: whoever tidies them changes them.
+    """
     made = rows.copy()
     count = len(rows)
     for place, name in enumerate(rows.columns):
@@ -45,7 +49,9 @@ def distinct(rows: pd.DataFrame) -> pd.DataFrame:
         if is_number(column):
             made[name] = _spread(column.dtype, order)
         elif is_text(column):
-            made[name] = _texts(column, [f"{v}~{i}" for v, i in zip(column, order, strict=True)])
+            made[name] = _texts(
+                column, [f" {v}~{i} É a" for v, i in zip(column, order, strict=True)]
+            )
     return made
 
 
@@ -62,7 +68,10 @@ def _texts(column: pd.Series, values: list[str]) -> pd.Series:
 
 
 def extremes(
-    rows: pd.DataFrame, random: np.random.Generator, categorical: Collection[str] = ()
+    rows: pd.DataFrame,
+    random: np.random.Generator,
+    categorical: Collection[str] = (),
+    huge: float = _HUGE,
 ) -> pd.DataFrame:
     """Rows whose numbers are one of: shuffled and moved, a million times, ends, zero, huge.
 
@@ -76,12 +85,12 @@ def extremes(
             made[name] = column.to_numpy()[random.permutation(len(column))]
             made[name] = made[name].astype(column.dtype)
             continue
-        made[name] = _pushed(column, part, random)
+        made[name] = _pushed(column, part, random, huge)
     return made
 
 
 def _pushed(
-    column: pd.Series, part: "NDArray[np.int_]", random: np.random.Generator
+    column: pd.Series, part: "NDArray[np.int_]", random: np.random.Generator, huge: float
 ) -> "NDArray[Any]":
     values = column.to_numpy(dtype=np.float64)
     finite = values[np.isfinite(values)]
@@ -93,7 +102,7 @@ def _pushed(
         moved * sign * 1e6,
         np.where(sign > 0, low, high),
         np.zeros(len(values)),
-        sign * _HUGE * random.random(len(values)),
+        sign * huge * random.random(len(values)),
     ]
     pushed = np.select([part == 6 + i for i in range(4)], choices, moved)
     kind = cast("np.dtype[np.int64]", column.dtype)
@@ -128,9 +137,11 @@ def gaps_of(column: pd.Series) -> list[object]:
 
 
 def unseen_of(column: pd.Series) -> list[object]:
-    """A value that is not in the column, where its type has one."""
+    """Values that are not in the column, where its type has some: near misses among them."""
     if is_text(column):
-        return [unused_text(column)]
+        known = {str(value) for value in column.dropna().unique()}
+        near = {text for value in known for text in (value.swapcase(), f" {value} ")} - known
+        return [unused_text(column), *sorted(near)[:_NEAR]]
     if is_number(column) and column.notna().any():
         return [float(column.max()) + 1.0]
     return []

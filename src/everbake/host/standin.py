@@ -7,13 +7,13 @@ that, as far as asking can show. It knows nothing of what the model computes.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from everbake.host.probes import distinct, extremes, is_number
+from everbake.host.probes import distinct, extremes, is_number, is_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 METHODS = ("predict", "predict_proba", "decision_function")
 _FORWARDED = ("classes_", "feature_names_in_", "n_features_in_", "n_outputs_")
 _PROBE_ROWS = 100
+_BEYOND = 1e30  # larger than any limit that somebody would write
 _ADVERSARIAL = np.array(
     [
         *(0.0, 1.0, -1.0, 0.5, 1 / 3, 1e-17, -1e-300, 1e300, -1e300, 1e15 + 0.3, -7.25, np.pi),
@@ -114,8 +115,11 @@ def _trace(predict: "Predict", rows: "pd.DataFrame", model: Any) -> Traced:  # n
     first = distinct(rows)
     asked = _ask(predict, first, _StandIn(model, answers.one))
     traced = Traced(real.method, _columns_of(asked.given, first), _which(asked))
-    for probe in _probes(rows):
+    reads: list[str] = []  # kept, because `predict` may swallow the exception
+    for probe in [*_probes(rows), _poisoned(first, traced.columns, reads)]:
         _confirm(predict, probe, _StandIn(model, answers.one), traced)
+    if reads:
+        raise _NotShownError(f'predict reads column "{reads[0]}", which the model does not get')
     for _ in range(len(_ADVERSARIAL)):
         _confirm(predict, first.head(1), _StandIn(model, answers.one), traced)
     _check_same(rows, real, traced)
@@ -151,12 +155,47 @@ def _probes(rows: "pd.DataFrame") -> "list[pd.DataFrame]":
     # Few rows are repeated: each kind of extreme value must occur.
     many = rows.iloc[np.resize(np.arange(len(rows)), _PROBE_ROWS)].reset_index(drop=True)
     edges = extremes(many, np.random.default_rng(0))
+    beyond = extremes(many, np.random.default_rng(1), huge=_BEYOND)
     gaps = rows.copy()
     for place, name in enumerate(rows.columns):
         if is_number(gaps[name]) and gaps[name].to_numpy().dtype.kind == "f":
             gaps.iloc[place % len(gaps), place] = np.nan
+        elif is_text(gaps[name]):
+            gaps.iloc[place % len(gaps), place] = None
     moved = distinct(rows).iloc[::-1]
-    return [rows, edges, gaps, moved, rows.head(1), edges.tail(1)]
+    return [rows, edges, beyond, gaps, moved, rows.head(1), edges.tail(1)]
+
+
+class _Poison:
+    """A cell that must not be read: whoever compares, counts or prints it uses its column."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, column: str, reads: list[str]) -> None:
+        self._column = column
+        self._reads = reads
+
+    def _read(self, *_: object) -> NoReturn:
+        self._reads.append(self._column)
+        raise _NotShownError(f'predict reads column "{self._column}", which the model does not get')
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _read
+    __bool__ = __int__ = __float__ = __index__ = __str__ = __repr__ = _read
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _read
+    __rtruediv__ = __neg__ = __abs__ = _read
+
+
+def _poisoned(rows: "pd.DataFrame", used: Collection[str], reads: list[str]) -> "pd.DataFrame":
+    """The rows with cells that must not be read in all columns but those that the model gets."""
+    made = rows.copy()
+    for name in rows.columns:
+        if name not in used:
+            cells = np.empty(len(rows), object)
+            for place in range(len(rows)):
+                cells[place] = _Poison(str(name), reads)
+            made[name] = cells
+    reads.clear()  # what pandas looked at by itself
+    return made
 
 
 def _ask(predict: "Predict", rows: "pd.DataFrame", standin: _StandIn) -> _Asked:
