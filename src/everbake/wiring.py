@@ -97,18 +97,20 @@ def verify(project: Path) -> "Audit":
     from everbake.adapters.sql.anchor import Anchors
     from everbake.adapters.sql.sqlite import SqliteReader, anchors_beside
     from everbake.engine.audit import verify as verified
+    from everbake.views.predictions import anchors as log_anchors
 
     there = places(project)
     settings = load_settings(project)
+    logged = [*log_anchors(there.project)]  # before the snapshot: none may be ahead of it
     if settings.ledger == "sqlite":
         outside = anchors_beside(there.ledger, there.anchors)
         with SqliteReader(there.ledger) as stored, stored.snapshot(outside) as kept:
-            return verified(stored, kept)
+            return verified(stored, [*kept, *logged])
     from everbake.adapters.sql.postgres import PostgresReader
 
     outside = Anchors(there.state / "anchor", there.anchors)
     with PostgresReader(settings.ledger) as remote, remote.snapshot(outside) as kept:
-        return verified(remote, kept)
+        return verified(remote, [*kept, *logged])
 
 
 def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]]]":

@@ -19,6 +19,7 @@ from everbake.core.facts import (
     RetrainRequested,
     RunPinned,
     Trained,
+    link,
 )
 from everbake.core.project import COLUMNS, KEYS
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
@@ -77,10 +78,11 @@ def touched(written, tmp_path_factory):
     """Runs SQL on a copy of the ledger by hand and returns what the audit finds then."""
     folder = tmp_path_factory.mktemp("touched")
 
-    def touch(sql, values=()):
+    def touch(sql, values=(), *, unchecked=False):
         shutil.rmtree(folder)
         shutil.copytree(written, folder)
         connection = sqlite3.connect(folder / "ledger.sqlite")
+        connection.execute(f"PRAGMA ignore_check_constraints = {unchecked}")
         changed = connection.execute(sql, values).rowcount
         connection.commit()
         connection.close()
@@ -176,6 +178,35 @@ def test_a_fact_moved_to_another_place_is_named(touched):
     audit = touched("UPDATE facts SET n = 10000000 WHERE n = 5")
     assert {("facts", "5"), ("facts", "10000000")} <= named(audit)
     assert len(audit.findings) < 300
+
+
+@pytest.mark.parametrize("n", [0, -1, -(2**40)])
+def test_a_fact_before_the_first_is_named(touched, n):
+    audit = touched(
+        "INSERT INTO facts SELECT ?, 'another', time, name, body, hash FROM facts WHERE n = 1",
+        (n,),
+        unchecked=True,
+    )
+    assert named(audit) == {("facts", str(n))}
+
+
+def test_a_ledger_rewritten_from_a_row_on_names_the_rows_up_to_the_next_anchor(written, tmp_path):
+    with SqliteReader(written / "ledger.sqlite") as reader:
+        stored = list(reader.stored())
+    shutil.copytree(written, tmp_path / "copy")
+    connection = sqlite3.connect(tmp_path / "copy" / "ledger.sqlite")
+    linked = stored[5].hash
+    for each in stored[6:]:
+        time = each.time + (each.n == 7)
+        linked = link(linked, each.n, each.id, time, each.name, each.body.encode())
+        connection.execute(
+            "UPDATE facts SET time = ?, hash = ? WHERE n = ?", (time, linked, each.n)
+        )
+    connection.commit()
+    connection.close()
+    rows = [int(row) for table, row in named(audited(tmp_path / "copy")) if table == "facts"]
+    assert 7 in rows
+    assert min(rows) > 1
 
 
 def test_facts_written_behind_the_anchored_end_are_named(written, tmp_path):

@@ -27,7 +27,7 @@ def read(data: bytes):
     return list(payloads(io.BytesIO(data).read))
 
 
-@given(st.lists(st.binary(max_size=40), max_size=5), st.data())
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=5), st.data())
 def test_a_torn_tail_loses_only_the_torn_frame(contents, data):
     frames = [framed(content) for content in contents]
     whole = b"".join(frames)
@@ -133,6 +133,18 @@ def test_a_segment_of_the_future_is_named(tmp_path):
     directory.mkdir(parents=True)
     header = msgspec.msgpack.encode(SegmentHeader("line", 0, (0, ""), format=9))
     (directory / "0-1-a.seg").write_bytes(framed(header))
+    with pytest.raises(HealthError, match="EB528"):
+        list(predictions(tmp_path, "line"))
+
+
+def test_zeros_that_a_power_cut_left_are_no_frames_and_a_strange_one_is_named(tmp_path):
+    directory = tmp_path / ".everbake" / "log"
+    write(directory, [1, 2])
+    (path,) = (directory / "line").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(4096))
+    assert [r["prediction"] for r in predictions(tmp_path, "line")] == [1, 2]
+    path.write_bytes(whole + framed(b"something else"))
     with pytest.raises(HealthError, match="EB528"):
         list(predictions(tmp_path, "line"))
 

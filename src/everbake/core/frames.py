@@ -67,7 +67,7 @@ def payloads(read: Callable[[int], bytes]) -> Iterator[tuple[bytes, int]]:
     offset = 0
     while len(head := read(_HEAD.size)) == _HEAD.size:
         length, checksum = _HEAD.unpack(head)
-        if length > _LONGEST:
+        if not 0 < length <= _LONGEST:  # a power cut leaves zeros behind
             return
         payload = read(length)
         if len(payload) < length or zlib.crc32(payload) != checksum:

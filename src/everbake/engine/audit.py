@@ -14,6 +14,7 @@ from everbake.core.project import COLUMNS, KEYS, Cell, Projections, Row
 from everbake.ports import Anchor, Reader, Stored
 
 HEAD = "head"  # the anchor that moves with each entry
+_BELOW = -(2**62)  # a position before every row that somebody could have added
 _EACH = 100  # missing rows that are named one by one
 
 
@@ -58,7 +59,7 @@ def verify(reader: Reader, anchors: Sequence[Anchor]) -> Audit:
     """
     end = next((anchor.n for anchor in anchors if anchor.name == HEAD), 0)
     chain = _Chain({anchor.n for anchor in anchors}, end)
-    for stored in reader.stored():
+    for stored in reader.stored(_BELOW):
         chain.take(stored)
     findings = [*chain.findings, *_anchored(chain, anchors)]
     for table in KEYS:
@@ -93,6 +94,9 @@ class _Chain:
 
     def take(self, stored: Stored) -> None:
         """Check an entry against the one before, and take it into the projections."""
+        if stored.n < 1:
+            self._name(stored, "no entry has such a position: it was added by hand")
+            return
         if stored.n != self.n + 1:
             self.findings += _missing(self.n + 1, stored.n - 1, "the row is missing")
             self.sure = False  # what it is linked to cannot be known
@@ -139,11 +143,21 @@ def _anchored(chain: _Chain, anchors: Sequence[Anchor]) -> Iterator[Finding]:
     """What the anchors say against the chain."""
     last = max((anchor.n for anchor in anchors), default=0)
     yield from _missing(chain.n + 1, last, "the row is missing: an anchor was set at it or later")
-    for anchor in anchors:
-        found = chain.hashes.get(anchor.n)
-        if found is not None and found != anchor.hash:
-            detail = f"its hash is not the one that was kept in the anchor {anchor.name}"
-            yield Finding("facts", str(anchor.n), detail)
+    there = [a for a in sorted(anchors, key=lambda each: each.n) if a.n in chain.hashes]
+    fits = 0
+    for anchor in there:
+        if chain.hashes[anchor.n] != anchor.hash:
+            yield from _rewritten(chain, fits, anchor)
+        fits = anchor.n  # what comes after one that does not fit hangs on it
+
+
+def _rewritten(chain: _Chain, fits: int, anchor: Anchor) -> Iterator[Finding]:
+    """Rows whose hashes were made to fit each other, but not an anchor: one of them was edited."""
+    span = range(fits + 1, anchor.n + 1)
+    if any(finding.row in map(str, span) for finding in chain.findings):
+        span = range(anchor.n, anchor.n + 1)  # the chain itself says which
+    detail = f"one of rows {span[0]} to {anchor.n} was rewritten: they do not lead to the hash "
+    yield from _missing(span[0], anchor.n, f"{detail}that was kept in the anchor {anchor.name}")
 
 
 def _compared(table: str, expected: Projections, reader: Reader) -> Iterator[Finding]:

@@ -4,11 +4,15 @@ import heapq
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from everbake.core.frames import FORMAT, SUFFIX, Answered, SegmentHeader, payloads
 from everbake.errors import HealthError
+from everbake.ports import Anchor
+
+T = TypeVar("T")
 
 _CLOCK_STEPS = 60.0  # seconds by which a file's time may be off the times within it
 
@@ -35,6 +39,16 @@ def predictions(
     else:
         found = iter(_newest(segments, wanted, limit))
     return (row for _, _, row in found)
+
+
+def anchors(project: Path) -> Iterator[Anchor]:
+    """Where the ledger's chain stood when each segment was begun."""
+    for path in sorted((project / ".everbake" / "log").glob("*/*" + SUFFIX)):
+        with path.open("rb") as stream:
+            first = next(payloads(stream.read), None)
+        if first is not None:
+            n, linked = _decoded(first[0], SegmentHeader, path).anchor
+            yield Anchor(f"log/{path.parent.name}/{path.name}", n, linked)
 
 
 _Found = tuple[float, str, dict[str, object]]
@@ -77,7 +91,7 @@ def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
         first = next(frames, None)
         if first is None:
             return  # its writer died over the header
-        header = msgspec.msgpack.decode(first[0], type=SegmentHeader)
+        header = _decoded(first[0], SegmentHeader, path)
         if header.format != FORMAT:
             raise HealthError(
                 "EB528",
@@ -86,11 +100,23 @@ def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
                 mend="upgrade everbake",
             )
         for payload, _ in frames:
-            yield from _answered(header.model, payload, wanted)
+            yield from _answered(header.model, _decoded(payload, Answered, path), wanted)
 
 
-def _answered(model: str, payload: bytes, wanted: frozenset[str] | None) -> Iterator[_Found]:
-    answered = msgspec.msgpack.decode(payload, type=Answered)
+def _decoded(payload: bytes, kind: type[T], path: Path) -> T:
+    try:
+        return msgspec.msgpack.decode(payload, type=kind)
+    except msgspec.DecodeError as error:
+        raise HealthError(
+            "EB528",
+            "a segment of the prediction log cannot be read",
+            where=str(path),
+            why=str(error),
+            mend="move the file away: the other segments can be read",
+        ) from error
+
+
+def _answered(model: str, answered: Answered, wanted: frozenset[str] | None) -> Iterator[_Found]:
     time = datetime.fromtimestamp(answered.time, UTC).isoformat(timespec="milliseconds")
     for place, (row, prediction) in enumerate(
         zip(answered.rows, answered.predictions, strict=True)

@@ -8,7 +8,7 @@ CREATE TABLE schema_version (
 );
 
 CREATE TABLE facts (
-    n BIGINT PRIMARY KEY,
+    n BIGINT PRIMARY KEY CHECK (n >= 1),
     id TEXT NOT NULL UNIQUE,
     time DOUBLE PRECISION NOT NULL,
     name TEXT NOT NULL,

@@ -8,7 +8,7 @@ CREATE TABLE schema_version (
 );
 
 CREATE TABLE facts (
-    n INTEGER PRIMARY KEY,
+    n INTEGER PRIMARY KEY CHECK (n >= 1),
     id TEXT NOT NULL UNIQUE,
     time REAL NOT NULL,
     name TEXT NOT NULL,
