@@ -14,6 +14,7 @@ class LazyBlobs(Blobs):
     def __init__(self, world):
         super().__init__(world)
         self._waiting = {}
+        world.leisure.append(lambda: self._world.blobs.update(self._waiting))
 
     def put(self, data):
         before = dict(self._world.blobs)
@@ -28,24 +29,27 @@ class LazyBlobs(Blobs):
 
 
 class _Session:
-    """A ledger that one life sees, and that writes down what it shows only later."""
+    """A ledger that one life sees, and that writes some of it down only with the next fact."""
 
     def __init__(self, world, late):
         self._world = world
         self._late = late
         self._waiting = []
         self._shown = _copy(world.ledger, world.clock)
+        world.leisure.append(self._write)
 
     def record(self, entry_id, fact):
         entry = self._shown.record(entry_id, fact)
-        if self._late(fact):
-            self._waiting.append((entry_id, fact))
-        else:
-            for waiting in self._waiting:
-                self._world.ledger.record(*waiting)
-            self._waiting.clear()
-            self._world.ledger.record(entry_id, fact)
+        self._write()
+        self._waiting.append((entry_id, fact))
+        if not self._late(fact):
+            self._write()
         return entry
+
+    def _write(self):
+        for waiting in self._waiting:
+            self._world.ledger.record(*waiting)
+        self._waiting.clear()
 
     def __getattr__(self, name):
         return getattr(self._shown, name)

@@ -10,7 +10,7 @@ from simulation_crash import Crash, Never, Wire
 
 from everbake.core.facts import encode, name_of
 from everbake.core.loop import due, state_of
-from everbake.core.project import fold
+from everbake.core.project import COLUMNS, fold
 from everbake.engine import release
 from everbake.engine.owner import Owner
 from everbake.engine.release import Request
@@ -189,6 +189,9 @@ def play(steps, plan=None, wiring=None):
                 answered = _perform(step, owner, played)
             except (Crash, Retry):
                 owner = None
+                world.leisure.clear()
+    for act in world.leisure:
+        act()
     return played
 
 
@@ -247,8 +250,12 @@ def _ledger(world, plain):
             if pair[0] != pair[1]
         )
         yield f"fact {at + 1} is {[*told, 'none'][at][:80]}, not {[*expected, 'none'][at][:80]}"
-    if fold(world.ledger.facts()).tables != fold(list(world.ledger.facts())).tables:
-        yield "projections differ"
+    folded = fold(world.ledger.facts()).tables
+    for table, columns in COLUMNS.items():
+        blank = dict.fromkeys(columns)
+        rows = [blank | row for _, row in sorted(folded[table].items())]
+        if rows != world.ledger.rows(table):
+            yield f"the table {table} is not what the facts say"
     if world.contracts != plain.contracts:
         yield "contract files differ"
     served = {str(r["model"]): r["generation"] for r in world.ledger.rows("deployments")}

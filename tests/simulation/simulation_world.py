@@ -69,6 +69,7 @@ class Durable:
     blobs: dict = field(default_factory=dict)
     contracts: dict = field(default_factory=dict)
     released: dict = field(default_factory=dict)  # model -> generation that is served
+    leisure: list = field(default_factory=list)  # not durable: what a life means to do later
     recipes: dict = field(default_factory=dict)  # model -> text of its code
     files: dict = field(default_factory=dict)  # path -> list of (x, y), or text that is no data
     ledger: MemoryLedger = None
