@@ -55,6 +55,19 @@ def test_a_run_that_is_cut_short_by_the_end_goes_on_at_the_next_start(line, wait
     assert line.json("audit", "verify")["intact"]
 
 
+def test_a_run_that_was_cut_short_can_be_cancelled(line, waits):
+    line.write("recipe.py", SLOW)
+    words = [sys.executable, "-P", "-m", "everbake", "ingest", "line", "old.csv"]
+    working = subprocess.Popen(words, cwd=line.path, stderr=subprocess.DEVNULL)
+    waits((line.path / "training").exists)
+    working.kill()
+    working.wait()
+    (run,) = line.json("runs", "line")["runs"]
+    assert line.json("cancel", run["id"])["state"] == "failed"
+    (run,) = line.json("runs", "line")["runs"]
+    assert (run["state"], run["error"].split()[0]) == ("failed", "EB305")
+
+
 def test_a_file_waits_for_a_recipe_that_is_mended(line, waits):
     text = (line.path / "recipe.py").read_text()
     good = text.replace('label="target"', 'label="target", path="incoming/*.csv"')

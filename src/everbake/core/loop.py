@@ -63,6 +63,7 @@ class ModelState:
     run_n: int = 0
     last_run: str | None = None
     last_cause: str | None = None
+    last_kind: str | None = None
     last_attempt: int = 0
     last_again: bool = False
     last_ended: float = 0.0
@@ -132,7 +133,10 @@ def _due(model: ModelState, state: State, now: float) -> Retrain | None:
     if model.paused or model.data_version == 0:
         return None
     if model.last_again and model.last_cause and model.last_attempt < MOST_ATTEMPTS:
-        return _another_attempt(model, model.last_cause, now)
+        again = _another_attempt(model, model.last_cause, now)
+        if again is not None:
+            return again
+    # Whatever asks now came after the run that failed, and its run covers the same rows as well.
     causes = _causes(model, state.covered_rows.get(model.model, 0))
     if not causes:
         return None
@@ -158,4 +162,4 @@ def _another_attempt(model: ModelState, cause: str, now: float) -> Retrain | Non
         return None
     attempt = model.last_attempt + 1
     run = run_id(model.model, cause, attempt)
-    return Retrain(model.model, run, cause, "data", attempt)
+    return Retrain(model.model, run, cause, model.last_kind or "data", attempt)

@@ -48,8 +48,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     for table, names in {
         "models": """recipe recipe_number recipe_fact recipe_n snapshot source spec held paused
             rows data_version data_fact data_n contract covered covered_recipe versions running
-            run_n retrain_fact retrain_n last_run last_cause last_attempt last_again last_ended
-            champion champion_bundle candidate""",
+            run_n retrain_fact retrain_n last_run last_cause last_kind last_attempt last_again
+            last_ended champion champion_bundle candidate""",
         "data_versions": """n digest rows first_row table_version fact time sources notices
             quarantine""",
         "quarantine": """n digest rows findings findings_count sources blobs state reason
@@ -219,7 +219,11 @@ def _(fact: RunPinned, entry: Entry) -> tuple[Put, ...]:
     }
     return (
         Put("runs", (fact.run,), run),
-        Put("models", (fact.model,), {"running": fact.run, "run_n": entry.n}),
+        Put(
+            "models",
+            (fact.model,),
+            {"running": fact.run, "run_n": entry.n, "last_kind": fact.cause_kind},
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from everbake.core.facts import (
     digest,
     expected,
 )
-from everbake.core.loop import ModelState, due, model_state
+from everbake.core.loop import ModelState, Retrain, due, model_state, order_of
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
 from everbake.engine.state import load_model, load_state, unknown_model
@@ -251,9 +251,7 @@ class Owner:
                 if not orders:
                     self.await_release(model)
                     return done
-                concluded = pipeline(orders[0], self.ports, self._of(model).deciding)
-                self.ports.training.forget(concluded.run)
-                done.append(concluded)
+                done.append(self._bake(orders[0]))
 
     def next_run(self, model: str) -> str | None:
         """The run that is due next, or under way; None if nothing is due."""
@@ -272,10 +270,18 @@ class Owner:
 
     def cancel(self, run: str) -> None:
         """Kill the job of a run and wait until the run has ended as failed."""
-        model = str(self.ports.ledger.rows("runs", {"run": run})[0]["model"])
+        row = self.ports.ledger.rows("runs", {"run": run})[0]
+        model = str(row["model"])
         self.ports.training.cancel(run)
         with self._of(model).running:
-            return
+            if load_model(self.ports.ledger, model).running == run:
+                # It was cut short and nobody works on it: its next job is killed at once.
+                self._bake(order_of(row))
+
+    def _bake(self, order: Retrain) -> Concluded:
+        concluded = pipeline(order, self.ports, self._of(order.model).deciding)
+        self.ports.training.forget(concluded.run)
+        return concluded
 
     def await_release(self, model: str) -> None:
         """Return when whoever answers requests answers from the model's deployment."""

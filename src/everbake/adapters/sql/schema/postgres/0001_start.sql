@@ -51,6 +51,7 @@ CREATE TABLE models (
     "retrain_n" BIGINT,
     "last_run" TEXT,
     "last_cause" TEXT,
+    "last_kind" TEXT,
     "last_attempt" BIGINT,
     "last_again" BIGINT,
     "last_ended" DOUBLE PRECISION,

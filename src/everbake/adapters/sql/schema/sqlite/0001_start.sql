@@ -41,6 +41,7 @@ CREATE TABLE models (
     "retrain_n" INTEGER,
     "last_run" TEXT,
     "last_cause" TEXT,
+    "last_kind" TEXT,
     "last_attempt" INTEGER,
     "last_again" INTEGER,
     "last_ended" REAL,
