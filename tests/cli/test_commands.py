@@ -113,7 +113,7 @@ def test_without_waiting_the_run_is_named_and_goes_on_later(served):
         (["promote", "line@1"], 0, ""),
         (["promote", "line@1"], 7, "EB413"),
         (["rollback", "line@99"], 2, "EB008"),
-        (["rollback", "line"], 7, "EB414"),
+        (["rollback", "line@1"], 7, "EB413"),
         (["retrain", "nobody"], 2, "EB004"),
         (["error", "EB999"], 2, "EB003"),
         (["up", "--host", "0.0.0.0"], 2, "EB012"),  # noqa: S104 - it is refused

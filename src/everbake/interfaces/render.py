@@ -128,8 +128,9 @@ def quarantine_text(model: str, entry: Mapping[str, Any]) -> str:
     if more > 0:
         lines.append(f"  and {more} more")
     name = f"{model} {entry['id']}"
-    lines.append(f"  mend   mend the file and ingest it again, or: everbake data show {name};")
-    lines.append(f"         everbake data accept {name} --reason TEXT; everbake data reject {name}")
+    lines.append(f"  mend   mend the file and ingest it again, or: everbake data show {name},")
+    lines.append(f"         everbake data accept {name} --reason TEXT, or")
+    lines.append(f"         everbake data reject {name} --reason TEXT")
     return "\n".join(lines)
 
 
