@@ -116,6 +116,21 @@ def test_a_quarantined_batch_is_shown_accepted_and_rejected(paused):
     assert (states[batch], states[other]) == ("accepted", "rejected")
 
 
+def test_a_batch_whose_rows_came_another_way_waits_no_longer(paused):
+    path = paused.path / "contracts" / "line.toml"
+    before = path.read_text()
+    path.write_text(before + "\n[columns.more]\ntype = 'int64'\n")
+    paused.write("again.csv", HEAD + "217,434\n")
+    batch = paused.json("ingest", "line", "again.csv", code=3)["quarantine"]["id"]
+    path.write_text(before)
+    there = paused.json("ingest", "line", "again.csv")["data_version"]
+    told = paused.json("data", "accept", "line", batch, "--reason", "it is there")
+    assert (told["state"], told["data_version"]) == ("accepted", there)
+    states = {q["id"]: q["state"] for q in paused.json("data", "ls", "line")["quarantine"]}
+    assert states[batch] == "accepted"
+    assert paused.run("data", "accept", "line", batch, "--reason", "again").returncode == 7
+
+
 def test_what_people_write_into_the_contract_is_hard(paused):
     path = paused.path / "contracts" / "line.toml"
     lines = path.read_text().splitlines()

@@ -1,5 +1,6 @@
 """Files in watched folders are taken once they are whole, and once."""
 
+from everbake.engine import watching
 from everbake.engine.watching import Folders, Watched
 
 CSV = [Watched("m", "data/*.csv")]
@@ -63,3 +64,14 @@ def test_a_file_that_vanishes_is_no_trouble(tmp_path):
     path.unlink()
     assert watch.look(CSV) == []
     watch.took("m", path)
+
+
+def test_a_writer_that_cannot_be_listed_is_seen_by_its_lease(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "_open_for_writing", set)
+    watch = folders(tmp_path)
+    with (tmp_path / "data" / "a.csv").open("w") as slow:
+        slow.write("x\n1\n")
+        slow.flush()
+        assert [watch.look(CSV) for _ in range(3)] == [[]] * 3
+    watch.look(CSV)
+    assert taken(watch.look(CSV)) == [("m", "a.csv")]

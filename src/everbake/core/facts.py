@@ -103,6 +103,16 @@ class BatchRejected:
 
 
 @dataclass(frozen=True)
+class BatchAccepted:
+    """A person accepted a quarantined batch whose rows had arrived meanwhile, as `version`."""
+
+    model: str
+    quarantine: str
+    version: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class RetrainRequested:
     """A person asked for a run without new data or a new recipe."""
 
@@ -316,6 +326,7 @@ Fact = (
     | DataArrived
     | BatchQuarantined
     | BatchRejected
+    | BatchAccepted
     | RetrainRequested
     | RunPinned
     | Trained
@@ -334,6 +345,7 @@ FACTS: dict[str, type] = {
     "data_arrived": DataArrived,
     "batch_quarantined": BatchQuarantined,
     "batch_rejected": BatchRejected,
+    "batch_accepted": BatchAccepted,
     "retrain_requested": RetrainRequested,
     "run_pinned": RunPinned,
     "trained": Trained,

@@ -11,6 +11,7 @@ from functools import singledispatch
 import msgspec
 
 from everbake.core.facts import (
+    BatchAccepted,
     BatchQuarantined,
     BatchRejected,
     Concluded,
@@ -192,6 +193,12 @@ def _(fact: BatchQuarantined, entry: Entry) -> tuple[Put, ...]:
 @_project.register
 def _(fact: BatchRejected, entry: Entry) -> tuple[Put, ...]:  # noqa: ARG001 - one shape for all
     columns: Row = {"state": "rejected", "reason": fact.reason}
+    return (Put("quarantine", (fact.model, fact.quarantine), columns),)
+
+
+@_project.register
+def _(fact: BatchAccepted, entry: Entry) -> tuple[Put, ...]:  # noqa: ARG001 - one shape for all
+    columns: Row = {"state": "accepted", "reason": fact.reason, "data_version": fact.version}
     return (Put("quarantine", (fact.model, fact.quarantine), columns),)
 
 

@@ -22,7 +22,7 @@ from everbake.engine.state import load_model, load_state, unknown_model
 from everbake.engine.threads import Threads
 from everbake.errors import ConflictError, RecipeError, UsageError
 from everbake.ports import Batch, Described, Ports
-from everbake.stages.ingest import adopt, ingest
+from everbake.stages.ingest import adopt, ingest, settled_id
 
 _TWO_OF_A_NAME = "EB210"
 _LOOK_BACK = 100  # runs among which the one over a data version is looked for
@@ -170,6 +170,8 @@ class Owner:
             return Received(batch.model, fact.rows, fact.version, None, duplicate=known)
 
         with self._of(batch.model).arriving:
+            if batch.quarantine is not None:  # somebody may have settled it meanwhile
+                self._quarantined(batch.model, batch.quarantine, batch.reason)
             return patiently(attempt, self.ports.clock)
 
     def accept(self, model: str, quarantine: str, reason: str) -> Received:
@@ -180,6 +182,7 @@ class Owner:
             ConflictError: it was accepted or rejected before.
             DataError: no contract can be wide enough for it (text in a number, say).
         """
+        self.known(model)
         row = self._quarantined(model, quarantine, reason)
         blobs = str(row["blobs"]).split("\n")
         sources = tuple(str(self.ports.blobs.path(blob)) for blob in blobs)
@@ -201,12 +204,13 @@ class Owner:
 
     def reject(self, model: str, quarantine: str, reason: str) -> None:
         """Throw a quarantined batch away."""
-        self._quarantined(model, quarantine, reason)
-        fact = BatchRejected(model, quarantine, reason)
-        self.ports.ledger.record(digest("settled", model, quarantine), fact)
+        self.known(model)
+        with self._of(model).arriving:
+            self._quarantined(model, quarantine, reason)
+            fact = BatchRejected(model, quarantine, reason)
+            self.ports.ledger.record(settled_id(model, quarantine), fact)
 
     def _quarantined(self, model: str, quarantine: str, reason: str) -> dict[str, object]:
-        self.model(model)
         rows = self.ports.ledger.rows("quarantine", {"model": model, "id": quarantine})
         if not rows:
             raise UsageError(

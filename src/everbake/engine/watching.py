@@ -1,11 +1,15 @@
 """New files in watched folders, once whoever writes them has finished."""
 
+import errno
+import fcntl
 import glob
 import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+_LEASE: int | None = getattr(fcntl, "F_SETLEASE", None)  # Linux only
 
 Stamp = tuple[int, int]  # size, modification time in nanoseconds
 
@@ -48,7 +52,11 @@ class Folders:
         if not settled:
             return []
         written = _open_for_writing()
-        return [(model, path) for model, path in sorted(settled) if str(path) not in written]
+        return [
+            (model, path)
+            for model, path in sorted(settled)
+            if str(path) not in written and not _has_writer(path)
+        ]
 
     def took(self, model: str, path: Path) -> None:
         """A file was taken (or refused): not again, unless it changes."""
@@ -93,3 +101,19 @@ def _open_for_writing() -> set[str]:
             if descriptor.lstat().st_mode & 0o200:
                 found.add(str(descriptor.readlink()))
     return found
+
+
+def _has_writer(path: Path) -> bool:
+    """Whether the kernel refuses a read lease: somebody has it open for writing.
+
+    Seen across containers and users, where leases may be taken (as its owner, on a local disk).
+    """
+    if _LEASE is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            fcntl.fcntl(file, _LEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(file, _LEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False

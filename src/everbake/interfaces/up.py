@@ -291,6 +291,8 @@ def serve_until_told(up: Up, settings: Settings, ready: Narrate, narrate: Narrat
         narrate: gets what happens.
     """
     told = threading.Event()
+    # Whoever opens a watched file at the moment in which we ask for its lease would end us.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
     with running(up, settings, narrate) as (owner, address):

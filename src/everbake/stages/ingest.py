@@ -7,7 +7,14 @@ import msgspec
 
 from everbake.core.contract import Contract, Parsed
 from everbake.core.dataset import Special
-from everbake.core.facts import BatchQuarantined, DataArrived, Entry, digest, expected
+from everbake.core.facts import (
+    BatchAccepted,
+    BatchQuarantined,
+    DataArrived,
+    Entry,
+    digest,
+    expected,
+)
 from everbake.core.loop import ModelState
 from everbake.errors import UsageError
 from everbake.ports import Batch, Ports
@@ -96,8 +103,23 @@ def arrive(parsed: Parsed, arrived: DataArrived, ports: Ports) -> Entry:
     entry_id = data_id(arrived.model, arrived.digest)
     known = ports.ledger.find(entry_id)
     if known is not None:
+        _settle(arrived, known, ports)
         return known
     return _recorded(ports.tables.commit(parsed.files, arrived), ports)
+
+
+def _settle(arrived: DataArrived, known: Entry, ports: Ports) -> None:
+    """A quarantined batch whose rows have arrived by another way waits no longer."""
+    there = expected(known, DataArrived)
+    if arrived.quarantine is None or there.quarantine == arrived.quarantine:
+        return
+    fact = BatchAccepted(arrived.model, arrived.quarantine, there.version, arrived.reason)
+    ports.ledger.record(settled_id(arrived.model, arrived.quarantine), fact)
+
+
+def settled_id(model: str, quarantine: str) -> str:
+    """The id of the fact that settles a quarantined batch without its rows arriving."""
+    return digest("settled", model, quarantine)
 
 
 def _recorded(committed: DataArrived, ports: Ports) -> Entry:

@@ -187,6 +187,50 @@ def test_an_integer_that_no_fraction_holds_may_stand_among_fractions(bench):
     assert [row["m"] for row in bench.values(parsed)] == [0.5, float(2**53)]
 
 
+def test_a_file_that_is_named_twice_is_one_file(bench):
+    bench.file("rows.csv", "x,y\n1,2\n")
+    assert bench.parse("rows.csv", "rows.csv").rows == 1
+
+
+def test_moments_beyond_the_calendar_are_no_moments(bench):
+    contract = Contract(
+        (ColumnRule("t", "timestamp"), ColumnRule("y", "int64")), bench.special, rows=1
+    )
+    parsed = bench.csv("t,y\n0001-01-01T00:00:00+05:00,1\n2024-01-01,2\n", contract=contract)
+    assert [(finding.row, finding.code) for finding in parsed.findings] == [(1, "type")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "row", "words"),
+    [
+        ("open.csv", 'y,x\n1,a\n2,"b\n3,c\n4,d\n', 2, "never closed"),
+        ("twice.jsonl", '{"y":1,"x":2}\n{"y":2,"x":3,"x":4}\n', 2, "'x' stands there 2 times"),
+        ("deep.jsonl", '{"y":1,"x":2}\n{"y":2,"x":' + "[" * 5000 + "}\n", 2, "no JSON object"),
+    ],
+)
+def test_rows_that_can_be_read_in_two_ways_are_not_taken(bench, name, content, row, words):
+    bench.file(name, content)
+    parsed = bench.parse(name)
+    found = [f for f in parsed.findings if f.code == "unparsable"]
+    assert [finding.row for finding in found] == [row]
+    assert words in found[0].detail
+    assert bench.staged() == []
+
+
+def test_a_cell_of_several_lines_may_be_the_last(bench):
+    parsed = bench.csv('y,x\n1,"a\nb"\n2,"c\nd"\n')
+    assert (parsed.rows, parsed.findings) == (2, ())
+
+
+def test_an_object_is_no_moment(bench):
+    bench.file("rows.jsonl", '{"y":1,"t":"2024-01-01"}\n{"y":2,"t":{"a":1}}\n')
+    contract = Contract(
+        (ColumnRule("y", "int64"), ColumnRule("t", "timestamp")), bench.special, rows=1
+    )
+    parsed = bench.parse("rows.jsonl", contract=contract)
+    assert [(finding.row, finding.code) for finding in parsed.findings] == [(2, "type")]
+
+
 def broken_text():
     lengths = np.array([0, 2, 3], np.int32)
     return pa.Array.from_buffers(
@@ -239,6 +283,12 @@ def test_a_file_without_rows_is_refused(bench, content, code):
     assert refused.value.code == code
     assert "rows" in refused.value.where
     assert bench.staged() == []
+
+
+def test_rows_without_any_field_are_refused(bench):
+    bench.file("empty.jsonl", "{}\n{}\n")
+    with pytest.raises(DataError, match="EB106"):
+        bench.parse("empty.jsonl")
 
 
 def test_a_missing_file_and_a_folder_are_refused(bench):

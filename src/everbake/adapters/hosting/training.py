@@ -21,13 +21,14 @@ from everbake.core.decision import Check, Verdict
 from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.redact import kept
 from everbake.core.work import JudgeOrder, Model, ScoreOrder, TrainOrder, TrainReport
-from everbake.errors import Retry
+from everbake.errors import Retry, Stop
 from everbake.ports import Batch, Blobs, Compared, Failure, TrainedModel
 from everbake.wire import OUTPUT, JobLimits, JobOutcome
 
 _PARSE_LIMITS = JobLimits(4 * 2**30, 6 * 3600.0, os.cpu_count() or 1)
 
 
+_IN_VAIN = {"EB301", "EB303"}  # raising and running out of memory will happen again
 _RAISED = "EB301"  # the user's code raised, as opposed to what limits or a crash did to it
 
 
@@ -81,13 +82,7 @@ class HostTraining:
             outcome = host.run("parse", body, work=folder, limits=_PARSE_LIMITS, seed=0)
             failure = None if outcome.state == "done" else failure_of(outcome, "")
             if failure is not None:
-                raise Retry(
-                    "EB307",
-                    "the batch could not be read",
-                    where=", ".join(batch.names),
-                    why=failure.error,
-                    mend="repeat the command",
-                )
+                raise _unread(batch, failure)
             return report_of(outcome, Parsed)
 
     def prepare(self, snapshot: str, source: str) -> None:
@@ -311,6 +306,20 @@ class HostTraining:
             return bundle
         again = self._bake(pinned, arrived, files, "refit")
         return again if isinstance(again, Failure) else again.bundle
+
+
+def _unread(batch: Batch, failure: Failure) -> Retry | Stop:
+    """Why a batch was not read. None of the user's code runs there."""
+    kind = Retry if failure.again or failure.code not in _IN_VAIN else Stop
+    return kind(
+        "EB307",
+        "the batch could not be read",
+        where=", ".join(batch.names),
+        why=failure.error.replace("your code", "reading it"),
+        mend="repeat the command"
+        if kind is Retry
+        else "give fewer rows at a time, or plainer ones",
+    )
 
 
 @contextmanager

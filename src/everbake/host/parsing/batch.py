@@ -65,7 +65,9 @@ def parse(order: ParseOrder) -> Parsed:
         Retry: the rows cannot be staged (EB605).
     """
     began = time.perf_counter()
-    sources = tuple(map(sniff, order.sources, order.names))
+    # A file that is named twice is one file.
+    by_stamp = {source.stamp: source for source in map(sniff, order.sources, order.names)}
+    sources = tuple(by_stamp.values())
     known = replace(order.contract or Contract((), order.special), special=order.special)
     readers = [_READERS[source.format](source) for source in sources]
     broken = [reader for reader in readers if _check_names(reader)]
@@ -78,6 +80,14 @@ def parse(order: ParseOrder) -> Parsed:
 
 def _read_all(order: ParseOrder, known: Contract, sources: tuple[Source, ...]) -> Parsed:
     draft = _draft(order, known, sources)
+    if not draft.schema:
+        raise DataError(
+            "EB106",
+            "there are no columns",
+            where=", ".join(order.names),
+            why="no row has a field",
+            mend="give rows with the fields that the recipe uses",
+        )
     stage = Stage(order.stage, draft.schema, order.first_row)
     try:
         reads = [_read(source, watches(draft), stage) for source in sources]

@@ -52,7 +52,11 @@ def _cast(raw: Raw, kind: ColumnType) -> Cast:
         return (raw.values, None) if kind == "string" else _parsed(raw.values, kind)
     if kind in ("string", "timestamp"):
         texts, wrong = _unquoted(raw.values)
-        return (texts, wrong) if kind == "string" else _parsed(texts, kind)
+        if kind == "string":
+            return texts, wrong
+        values, unread = _parsed(texts, kind)
+        masks = [mask for mask in (wrong, unread) if mask is not None]
+        return values, np.logical_or.reduce(masks) if masks else None
     return _parsed(raw.values, kind)
 
 
@@ -120,9 +124,9 @@ def _read_bool(text: str) -> bool | None:
 def _read_timestamp(text: str) -> datetime | None:
     try:
         stamp = datetime.fromisoformat(text)
-    except ValueError:
+        return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
+    except (ValueError, OverflowError):  # in UTC it may lie before year 1 or after 9999
         return None
-    return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
 
 
 _READ: dict[ColumnType, Callable[[str], Any]] = {

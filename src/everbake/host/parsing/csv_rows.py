@@ -8,9 +8,10 @@ import pyarrow.csv
 
 from everbake.core.dataset import Finding
 from everbake.host.parsing.raw import Complaints, Raw, RawBatch
-from everbake.host.parsing.sniff import Source, readable
+from everbake.host.parsing.sniff import Source, opened, readable
 
 _BLOCK = 8 << 20  # bytes parsed at a time; no row may be longer
+_TAIL = 16  # bytes: a quote and the end of a line, in any encoding
 _MANY = 100_000  # skipped rows whose place is remembered
 
 
@@ -40,9 +41,14 @@ class CsvRows:
                 if tuple(reader.schema.names) != self.source.header:
                     self.complaints.row(None, "the header is no line of fields")
                     return
+                last = ""
                 for batch in reader:
                     yield self._raw(batch, start)
                     start += batch.num_rows
+                    last = _last_cell(batch) or last
+            if "\n" in last and not self._ends_quoted():
+                detail = "a quote that opens here is never closed"
+                self.complaints.row(self.row_number(start - 1), detail)
         except pa.ArrowInvalid as error:
             if "Empty CSV" not in str(error):
                 self.complaints.row(self.row_number(start), f"cannot be read from here: {error}")
@@ -53,6 +59,14 @@ class CsvRows:
             range(len(self._skipped)), position, key=lambda i: self._skipped[i] - 1 - i
         )
         return position + passed + 1
+
+    def _ends_quoted(self) -> bool:
+        """Whether the file ends behind a quote: a cell of several lines can end in no other way."""
+        tail = b""
+        with opened(self.source.path, self.source.zipped) as file:
+            while block := file.read(_BLOCK):
+                tail = (tail + block)[-_TAIL:]
+        return tail.decode(self.source.encoding, "replace").rstrip("\r\n").endswith('"')
 
     def _raw(self, batch: pa.RecordBatch, start: int) -> RawBatch:
         offset = 1 if self._index_first else 0
@@ -87,3 +101,8 @@ class CsvRows:
         detail = f"{row.actual_columns} fields where the header has {row.expected_columns}"
         self.complaints.row(number, detail)
         return "skip"
+
+
+def _last_cell(batch: pa.RecordBatch) -> str:
+    cells = batch.column(batch.num_columns - 1)
+    return cells[-1].as_py() or "" if len(cells) else ""

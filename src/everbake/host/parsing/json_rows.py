@@ -2,6 +2,7 @@
 
 import bisect
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -79,13 +80,27 @@ class JsonRows:
         objects = []
         for number, line in enumerate(lines, start=seen + 1):
             try:
-                objects.append(self._decode.decode(line.removeprefix(b"\xef\xbb\xbf")))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                row = self._decode.decode(line.removeprefix(b"\xef\xbb\xbf"))
+                objects.append(row)
+                if line.count(b'":') + line.count(b'" :') > len(row):
+                    self._check_keys(line, number)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if len(self._skipped) < _MANY:
                     self._skipped.append(number)
                 hint = "; the file is one JSON array" if line.lstrip()[:1] == b"[" else ""
                 self.complaints.row(number, f"is no JSON object on one line{hint}: {error}")
         return objects
+
+    def _check_keys(self, line: bytes, number: int) -> None:
+        """Complain about a key that stands twice in one object: either value may be meant."""
+
+        def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+            for key, times in Counter(key for key, _ in found).items():
+                if times > 1:
+                    self.complaints.row(number, f"the key {key!r} stands there {times} times")
+            return dict(found)
+
+        json.loads(line.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=pairs)
 
     def _raw(self, objects: list[dict[str, Any]], start: int) -> RawBatch:
         for row in objects:

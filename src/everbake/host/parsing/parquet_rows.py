@@ -22,7 +22,7 @@ class ParquetRows:
         self.notices: list[Finding] = []
         self._all: tuple[str, ...] = ()
         try:
-            with readable(source.name), pq.ParquetFile(source.path) as file:
+            with readable(source.name), _opened(source.path) as file:
                 self._all = tuple(file.schema_arrow.names)
                 self.schema = file.schema_arrow
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -43,7 +43,7 @@ class ParquetRows:
                 self.notices.append(Finding(None, name, "index", detail, self.source.name))
         start = 0
         try:
-            with readable(self.source.name), pq.ParquetFile(self.source.path) as file:
+            with readable(self.source.name), _opened(self.source.path) as file:
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(self.names)):
                     batch.validate(full=True)  # text that is no UTF-8 would fail much later
                     columns = {name: Raw(batch.column(name), "typed") for name in self.names}
@@ -55,3 +55,8 @@ class ParquetRows:
     def row_number(self, position: int) -> int:
         """Rows are never skipped here."""
         return position + 1
+
+
+def _opened(path: str) -> pq.ParquetFile:
+    """Not pre-buffered: that would keep every row group that was read."""
+    return pq.ParquetFile(path, pre_buffer=False)

@@ -41,7 +41,7 @@ class Stage:
         """Append rows; `columns` are in the order given at the start."""
         batch = pa.RecordBatch.from_arrays(columns, names=self._names)
         hashes = row_hashes(batch)
-        self._hashes.append(hashes)
+        self._hashes.append(np.sort(hashes))
         numbers = np.arange(self._next_row, self._next_row + rows)
         self._next_row += rows
         whole = [*columns, pa.array(numbers), pa.array(hashes.view(np.int64))]
@@ -57,8 +57,7 @@ class Stage:
         files = tuple(
             StagedFile(path.name, path.stat().st_size, rows) for path, rows in self._paths
         )
-        hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.uint64)
-        return files, batch_digest(hashes)
+        return files, batch_digest(self._hashes)
 
     def discard(self) -> None:
         """Remove everything that was written."""
