@@ -244,7 +244,7 @@ class TestErrors:
             ({"metric": mean_squared_error, "rule": "duel"}, "EB052"),
             ({"metric": mean_squared_error, "if_inconclusive": "guess"}, "EB052"),
             ({"metric": lambda y, p: 0.0, "better": "up"}, "EB052"),
-            ({"metric": mean_squared_error, "tolerance": 0.001}, "EB052"),
+            ({"metric": mean_squared_error, "tolerance": 0.001, "equal_within": 0.01}, "EB052"),
             ({"metric": mean_squared_error, "guardrails": [0.8]}, "EB052"),
             ({"metric": 3}, "EB052"),
         ],

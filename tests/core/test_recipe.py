@@ -1,9 +1,10 @@
 """The declaration: what is wrong with it is said when it is made."""
 
+import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, mean_squared_error
+from sklearn.metrics import accuracy_score, get_scorer, mean_squared_error
 
-from everbake import Gate, GroupSplit, HashSplit, Limits, NewData, Recipe, Table, TimeSplit
+from everbake import AtMost, Gate, GroupSplit, HashSplit, Limits, NewData, Recipe, Table, TimeSplit
 from everbake.core.recipe import describe, parse_size, parse_span
 from everbake.errors import RecipeError
 
@@ -35,6 +36,26 @@ def recipe(**changes):
         (Table, "EB208", "label"),
         (lambda: Gate(mean_squared_error, beter="lower"), "EB208", "did you mean 'better'"),
         (lambda: Limits(memry="4G"), "EB208", "did you mean 'memory'"),
+        (lambda: Recipe(name="m", predct=predict), "EB208", "did you mean 'predict'"),
+        (lambda: recipe(seed="x"), "EB204", "a whole number"),
+        (lambda: recipe(seed=2**70), "EB204", "seed < 2"),
+        (lambda: recipe(data="y"), "EB204", r"Table\(...\)"),
+        (lambda: recipe(gate=mean_squared_error), "EB204", r"Gate\(...\)"),
+        (lambda: recipe(limits={"memory": "4G"}), "EB204", r"Limits\(...\)"),
+        (lambda: recipe(split=0.2), "EB204", r"TimeSplit\(...\) or HashSplit\(...\)"),
+        (lambda: recipe(triggers="1d"), "EB204", r"NewData\(...\)"),
+        (lambda: recipe(name=3), "EB204", "a text"),
+        (lambda: recipe(params=[1]), "EB204", "a mapping"),
+        (lambda: recipe(params={"a": np.float64(1)}), "EB204", "plain numbers"),
+        (lambda: Limits(memory=4), "EB204", "a text"),
+        (lambda: Limits(threads="2"), "EB204", "a whole number"),
+        (lambda: Gate(mean_squared_error, tolerance="5%"), "EB204", "a finite number"),
+        (lambda: Gate(mean_squared_error, tolerance=float("inf")), "EB204", "a finite number"),
+        (lambda: Gate(mean_squared_error, min_gain=0.1), "EB204", "challenge"),
+        (lambda: Gate(mean_squared_error, guardrails=[0.8]), "EB204", "AtLeast"),
+        (lambda: Gate(mean_squared_error, guardrails=AtMost(max, 1)), "EB204", "a list"),
+        (lambda: Gate(max, "lower", guardrails=[AtMost(max, float("nan"))]), "EB204", "limit"),
+        (lambda: Gate(get_scorer("neg_log_loss")), "EB204", "sklearn.metrics.log_loss"),
         (lambda: recipe(name="a/b"), "EB201", "lower-case"),
         (lambda: recipe(name=""), "EB201", "lower-case"),
         (lambda: recipe(train=lambda: 1), "EB203", r"def train\(rows"),
@@ -60,6 +81,11 @@ def test_a_wrong_declaration_is_refused_with_what_would_be_right(declare, code, 
         declare()
     assert told.value.code == code
     assert told.value.mend
+
+
+def test_what_counts_as_equal_follows_the_tolerance():
+    assert Gate(accuracy_score, tolerance=0.005).equal == 0.001
+    assert Gate(accuracy_score, tolerance=0.05, equal_within=0.0).equal == 0.0
 
 
 def test_the_split_follows_the_time_column():

@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from math import isfinite
 from typing import get_args
+
+import msgspec
 
 from everbake.core.metrics import AtLeast, AtMost, known_metric, metric_name
 from everbake.core.spec import (
@@ -29,6 +32,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SEEDS = 2**32  # of numpy's generator
 _BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -120,7 +124,7 @@ class Gate:
         better: "lower" or "higher"; may be left out for metrics that everbake knows.
         rule: "refresh" (not worse) or "challenge" (a gain must be shown).
         tolerance: share of the champion's gap whose loss must be ruled out.
-        equal_within: share of the gap that counts as equal.
+        equal_within: share of the gap that counts as equal; a fifth of the tolerance if left out.
         guardrails: absolute limits on the candidate.
         min_gain: what a challenge must gain, in units of the metric.
         if_inconclusive: what to do when the data cannot tell.
@@ -130,7 +134,7 @@ class Gate:
     better: Better | None = None
     rule: Rule = "refresh"
     tolerance: float = 0.05
-    equal_within: float = 0.01
+    equal_within: float | None = None
     guardrails: tuple[AtLeast | AtMost, ...] = ()
     min_gain: float = 0.0
     if_inconclusive: IfInconclusive = "keep"
@@ -143,14 +147,39 @@ class Gate:
                 f"Gate(metric) is {self.metric!r}, not a function",
                 mend="pass the function itself, such as sklearn.metrics.mean_squared_error",
             )
+        if scored := getattr(self.metric, "_score_func", None):
+            raise RecipeError(
+                "EB204",
+                "Gate(metric) is a scorer, which wants a model",
+                mend=f"pass sklearn.metrics.{metric_name(scored)}",
+            )
         object.__setattr__(self, "better", self.direction)
         _among(self.rule, get_args(Rule), "Gate(rule)")
         _among(self.if_inconclusive, get_args(IfInconclusive), "Gate(if_inconclusive)")
-        if not 0 <= self.equal_within <= self.tolerance:
+        if self.equal_within is None:
+            object.__setattr__(self, "equal_within", self.tolerance / 5)
+        self._check_margins()
+        for guardrail in self.guardrails:
+            _check_guardrail(guardrail)
+
+    @property
+    def equal(self) -> float:
+        """The share that counts as equal."""
+        return self.tolerance / 5 if self.equal_within is None else self.equal_within
+
+    def _check_margins(self) -> None:
+        if not 0 <= self.equal <= self.tolerance:
             raise RecipeError(
                 "EB204",
-                f"equal_within is {self.equal_within}, tolerance {self.tolerance}",
+                f"equal_within is {self.equal}, tolerance {self.tolerance}",
                 mend="0 <= equal_within <= tolerance",
+            )
+        if self.min_gain and self.rule != "challenge":
+            raise RecipeError(
+                "EB204",
+                f"min_gain is {self.min_gain}, and the rule is {self.rule!r}",
+                why="only a challenge has to gain anything",
+                mend='Gate(..., rule="challenge", min_gain=...)',
             )
 
     @property
@@ -173,6 +202,22 @@ class Gate:
                 mend=f'Gate({name}, better="{known.better}")',
             )
         return better
+
+
+def _check_guardrail(guardrail: object) -> None:
+    if not isinstance(guardrail, AtLeast | AtMost) or not callable(guardrail.metric):
+        raise RecipeError(
+            "EB204",
+            f"Gate(guardrails) holds {guardrail!r}",
+            mend="guardrails=[AtLeast(metric, limit), AtMost(metric, limit)]",
+        )
+    limit: object = guardrail.limit
+    if not isinstance(limit, int | float) or not isfinite(limit):
+        raise RecipeError(
+            "EB204",
+            f"the limit of a guardrail is {limit!r}",
+            mend=f"{type(guardrail).__name__}({metric_name(guardrail.metric)}, 0.8)",
+        )
 
 
 @declared
@@ -245,6 +290,17 @@ class Recipe:
         if self.split is None:
             object.__setattr__(self, "split", TimeSplit() if self.data.time else HashSplit())
         self._check_split()
+        if not 0 <= self.seed < _SEEDS:
+            raise RecipeError("EB204", f"Recipe(seed) is {self.seed}", mend="0 <= seed < 2**32")
+        try:
+            msgspec.json.encode(dict(self.params))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RecipeError(
+                "EB204",
+                "Recipe(params) cannot be recorded",
+                why=str(error),
+                mend="plain numbers, texts, lists and dicts only",
+            ) from error
 
     def _check_split(self) -> None:
         if isinstance(self.split, TimeSplit) and not self.data.time:
@@ -298,7 +354,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
             better=gate.direction,
             rule=gate.rule,
             tolerance=gate.tolerance,
-            equal_within=gate.equal_within,
+            equal_within=gate.equal,
             min_gain=gate.min_gain,
             if_inconclusive=gate.if_inconclusive,
             guardrails=tuple(

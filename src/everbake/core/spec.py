@@ -1,11 +1,14 @@
 """A recipe as plain data, without functions: it travels, is recorded, and is all the owner sees."""
 
 import inspect
-from collections.abc import Callable  # noqa: TC003 - it is looked at when classes are made
+from collections import abc
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import wraps
-from typing import Literal, TypeVar
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from everbake.errors import RecipeError
 
@@ -16,17 +19,32 @@ IfInconclusive = Literal["keep", "reject", "promote", "lean"]
 T = TypeVar("T")
 
 
+_WORDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a finite number",
+    bool: "True or False",
+    Mapping: "a mapping of names to values",
+    tuple: "a list",
+    NoneType: "None",
+}
+
+
 def declared(kind: type[T]) -> type[T]:
-    """Make a misspelt or missing field an error that says how to mend it."""
+    """Make a misspelt, missing or wrongly typed field an error that says how to mend it."""
     initialise: Callable[..., None] = kind.__init__
     signature = inspect.signature(initialise)
 
     @wraps(initialise)
     def checked(self: T, *args: object, **fields: object) -> None:
         try:
-            signature.bind(self, *args, **fields)
+            bound = signature.bind(self, *args, **fields)
         except TypeError as error:
             raise _misdeclared(kind.__name__, signature, fields, str(error)) from None
+        hints = get_type_hints(kind)
+        for field, value in bound.arguments.items():
+            if field in hints and not _fits(value, hints[field]):
+                raise _mistyped(f"{kind.__name__}({field})", value, hints[field])
         initialise(self, *args, **fields)
 
     kind.__init__ = checked  # type: ignore[method-assign, assignment]
@@ -39,10 +57,36 @@ def _misdeclared(
     known = [each for each in signature.parameters if each != "self"]
     mend = f"{name}({', '.join(known)})"
     for field in fields:
-        near = get_close_matches(field, known, n=1)
-        if field not in known and near:
-            mend = f"did you mean {near[0]!r}?"
+        if field not in known:
+            why = f"{field!r} is no field of {name}"
+            near = get_close_matches(field, known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else mend
+            break
     return RecipeError("EB208", f"{name} cannot be declared like this", why=why, mend=mend)
+
+
+def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - whatever an annotation may be
+    """Whether a value is of an annotated type; choices and functions are looked at elsewhere."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in get_args(hint))
+    if origin in (Literal, abc.Callable):
+        return True
+    if origin is tuple:
+        return isinstance(value, tuple | list)
+    if hint in (int, float):
+        number = isinstance(value, int if hint is int else int | float)
+        return number and not isinstance(value, bool) and isfinite(cast("float", value))
+    return isinstance(value, origin or hint)
+
+
+def _mistyped(place: str, value: object, hint: Any) -> RecipeError:  # noqa: ANN401
+    choices = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kinds = [get_origin(each) or each for each in choices]
+    words = [_WORDS.get(each) or f"{each.__name__}(...)" for each in kinds]
+    return RecipeError(
+        "EB204", f"{place} is {value!r}", mend=f"it takes {' or '.join(dict.fromkeys(words))}"
+    )
 
 
 @declared

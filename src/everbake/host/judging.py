@@ -67,7 +67,7 @@ def rules_of(recipe: Recipe) -> Rules:
         better=gate.direction,
         rule=gate.rule,
         tolerance=gate.tolerance,
-        equal_within=gate.equal_within,
+        equal_within=gate.equal,
         min_gain=gate.min_gain,
         if_inconclusive=gate.if_inconclusive,
         guardrails=tuple(rail(guardrail) for guardrail in gate.guardrails),

@@ -84,7 +84,7 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
     better: Better | None = None,
     rule: Rule = "refresh",
     tolerance: float = 0.05,
-    equal_within: float = 0.01,
+    equal_within: float | None = None,
     min_gain: float = 0.0,
     if_inconclusive: IfInconclusive = "keep",
     guardrails: Iterable[AtLeast | AtMost | Rail] = (),
@@ -102,7 +102,7 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
         rule: "refresh" (not worse is enough) or "challenge" (a gain must be shown).
         tolerance: share of the champion's distance from the best value whose loss must be ruled
             out.
-        equal_within: share of that distance that counts as equal.
+        equal_within: share of that distance that counts as equal; by default a fifth of tolerance.
         min_gain: a challenge that cannot gain more than this is rejected (units of the metric).
         if_inconclusive: "keep", "reject", "promote", or "lean" (promote a refresh that points
             upwards).
@@ -130,7 +130,7 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
         better=direction(name, better),
         rule=rule,
         tolerance=tolerance,
-        equal_within=equal_within,
+        equal_within=tolerance / 5 if equal_within is None else equal_within,
         min_gain=min_gain,
         if_inconclusive=if_inconclusive,
         guardrails=tuple(rail(guardrail) for guardrail in guardrails),
