@@ -110,7 +110,7 @@ def verify(project: Path) -> "Audit":
 
     outside = Anchors(there.state / "anchor", there.anchors)
     with PostgresReader(settings.ledger) as remote, remote.snapshot(outside) as kept:
-        return verified(remote, [*kept, *logged])
+        return verified(remote, [*kept, *remote.held(), *logged])
 
 
 def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]]]":

@@ -139,10 +139,27 @@ def test_a_migration_keeps_the_data_and_an_older_program_is_refused(url, tmp_pat
     with PostgresLedger(url, Clock(), tmp_path, schema=later) as ledger:
         assert list(ledger.facts()) == [entry]
         assert ledger.rows("models")[0]["retrain_n"] == 1
+    number = len(list(later.iterdir()))
+    kept = by_hand(url, f"TABLE facts_before_{number:04}").fetchall()
+    assert [row[-1] for row in kept] == [entry.hash]
     with pytest.raises(ConflictError, match="EB403"):
         PostgresLedger(url, Clock(), tmp_path)
     with PostgresReader(url) as reader, pytest.raises(ConflictError, match="EB403"):
         reader.head()
+
+
+def test_the_row_head_is_held_against_the_facts(url, tmp_path):
+    with PostgresLedger(url, Clock(), tmp_path) as ledger:
+        ledger.record("a", RetrainRequested("line", "q"))
+    with PostgresReader(url) as reader:
+        assert verify(reader, reader.held()).intact
+        by_hand(url, "UPDATE head SET hash = 'another'")
+        assert [f.row for f in verify(reader, reader.held()).findings] == ["1"]
+        by_hand(url, "DELETE FROM head")
+        with pytest.raises(HealthError, match="EB402"):
+            reader.held()
+    with pytest.raises(HealthError, match="EB402"):
+        PostgresLedger(url, Clock(), tmp_path)
 
 
 def test_what_cannot_be_reached_is_worth_another_try(tmp_path):

@@ -186,9 +186,15 @@ def test_check_tries_the_recipe_and_changes_nothing(served):
     told = json.loads(done.stdout)
     assert {c["name"]: c["state"] for c in told["checks"]}["repeatable"] == "pass"
     assert done.returncode == 0
-    before = edited(served, PREDICT, "return 1 / 0")
+    for wrong in ("return 1 / 0", "return [1.0] * 3", "return 7", "raise ValueError(chr(0xD800))"):
+        before = edited(served, PREDICT, wrong)
+        try:
+            assert served.run("check", "line").returncode == 6
+        finally:
+            (served.path / "recipe.py").write_text(before)
+    before = edited(served, 'label="target"', 'label="tarlet"')
     try:
-        assert served.run("check", "line").returncode == 6
+        assert "EB212" in served.run("check", "line").stdout
     finally:
         (served.path / "recipe.py").write_text(before)
     assert served.json("audit", "verify")["facts"] == facts
@@ -237,3 +243,16 @@ def test_a_damaged_version_is_not_put_into_service(line):
     (blobs / artifact[:2] / artifact).write_bytes(b"not what it was")
     assert line.json("rollback", "line", code=6)["error"]["code"] == "EB604"
     assert champion(line) == 2
+
+
+def test_user_code_stands_in_the_project_wherever_the_command_was_typed(line, tmp_path):
+    line.write("limit.txt", "3")
+    recipe = (line.path / "recipe.py").read_text()
+    reads = f"from pathlib import Path; assert Path('limit.txt').read_text() == '3'; {TRAIN}"
+    line.write("recipe.py", recipe.replace(TRAIN, reads))
+    told = line.json("-C", line.path, "ingest", "line", line.path / "old.csv")
+    elsewhere = type(line)(tmp_path)
+    more = elsewhere.json("-C", line.path, "ingest", "line", line.path / "new.csv")
+    assert (told["run"]["state"], more["run"]["state"]) == ("finished", "finished")
+    run = elsewhere.json("-C", line.path, "logs", more["run"]["id"])
+    assert (run["state"], run["error"]) == ("finished", None)

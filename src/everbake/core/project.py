@@ -352,7 +352,10 @@ def _deployed(fact: Concluded | Promoted | RolledBack, entry: Entry) -> list[Put
     """A version serves now; whoever served before is retired and kept warm."""
     puts = []
     if fact.champion_before is not None:
-        puts.append(Put("versions", (fact.model, fact.champion_before), {"state": "retired"}))
+        left: Row = {"state": "retired"}
+        if isinstance(fact, RolledBack):  # whoever was rolled back brings nobody back
+            left["replaced"] = None
+        puts.append(Put("versions", (fact.model, fact.champion_before), left))
     now: Row = {"state": "champion", "served": 1}
     if not isinstance(fact, RolledBack):  # which goes back: what it replaces is not to come back
         now["replaced"] = fact.champion_before

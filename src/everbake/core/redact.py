@@ -55,5 +55,13 @@ def kept(text: str, environment: Mapping[str, str]) -> str:
         text: whatever an exception said; half of a surrogate pair in it can be written nowhere.
         environment: whose secret values are taken out.
     """
-    writable = text.encode("utf-8", "backslashreplace").decode()
-    return redacted(writable, secrets_in(environment))
+    return redacted(writable(text), secrets_in(environment))
+
+
+def writable(text: str) -> str:
+    """The text with halves of surrogate pairs escaped: UTF-8 has none for them.
+
+    >>> writable("a" + chr(0xD800)).isascii()
+    True
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -81,7 +81,8 @@ def retrain(owner: Owner, asked: Retraining) -> dict[str, Any]:
     owner.request_retrain(asked.model, asked.request)
     if asked.wait:
         owner.settle(asked.model)
-        run = owner.model(asked.model).last_run
+        settled = owner.known(asked.model)
+        run = settled.last_run if settled.run_n > settled.retrain_n else None
     else:
         run = owner.next_run(asked.model)
     state = owner.model(asked.model)

@@ -4,22 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Check
 from everbake.core.gate import judge_rows
 from everbake.core.recipe import Recipe, describe
+from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
-from everbake.errors import EverbakeError
+from everbake.errors import EverbakeError, RecipeError, UserCodeError
 from everbake.host.artifacts import load, save
 from everbake.host.calling import predict, recipe_of, train, with_features
+from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, split
-from everbake.host.training import truth_of
+from everbake.host.training import check_columns, truth_of
 
 SAMPLE = 1_000
 
@@ -32,6 +33,10 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
         detail = "no data yet: train, predict and the metric were not tried"
         return CheckReport((declared, Check("data", "unknown", detail)))
     table = read_table(order.files, order.rows)
+    try:
+        check_columns(recipe, table)
+    except RecipeError as error:
+        return CheckReport((declared, Check("data", "fail", str(error))))
     sample = table.slice(max(0, table.num_rows - SAMPLE))
     trial = _Trial(recipe, context, sample, split(sample, _spec(recipe), None))
     return CheckReport((declared, *trial.run()))
@@ -74,9 +79,9 @@ class _Trial:
         try:
             detail = step()
         except EverbakeError as error:
-            return Check(name, "fail", str(error))
+            return Check(name, "fail", writable(str(error)))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Check(name, "fail", f"{type(error).__name__}: {error}")
+            return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
         return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
 
     def _features(self) -> str:
@@ -97,7 +102,7 @@ class _Trial:
         given = with_features(self.recipe, self.sample)
         one = predict(self.recipe, self.model, given)
         other = predict(self.recipe, again, given)
-        if one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+        if same_answers(one, other):
             return "training twice gave the same answers"
         return "warning: training twice gave different answers; pass `seed` on to the model"
 
@@ -109,7 +114,8 @@ class _Trial:
     def _predict(self) -> str:
         judged = self.sample.filter(pa.array(self.held.judge))
         self.answers = predict(self.recipe, self.model, with_features(self.recipe, judged))
-        return f"{len(self.answers)} answers for {judged.num_rows} held-out rows"
+        given = "one value" if not self.answers.ndim else f"{len(self.answers)} answers"
+        return f"{given} for {judged.num_rows} held-out rows"
 
     def _score(self) -> str:
         judged = self.sample.filter(pa.array(self.held.judge))
@@ -118,6 +124,8 @@ class _Trial:
         rules = rules_of(self.recipe)
         truth = truth_of(judged, self.recipe)
         decision = judge_rows(truth, None, self.answers, rules, rows=frame(judged))
+        if decision.verdict == "rejected":
+            raise UserCodeError("EB317", decision.because, mend="answer every row with a number")
         if decision.candidate is None:
             return f"warning: {decision.because}"
         return f"{rules.name} = {decision.candidate:.6g} on {judged.num_rows} rows"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = np.ndarray[Any, Any]
 
 _SAMPLE_ROWS = 20
+_ROUNDING = 1e-9  # by which sums over several threads may differ
 _ONE_BY_ONE = 500  # with more columns, whole groups are left out first
 
 
@@ -26,15 +27,15 @@ def needed_columns(predict_rows: "PredictRows", sample: "pd.DataFrame") -> tuple
     rows = sample.head(_SAMPLE_ROWS)
     names = list(rows.columns)
     wanted = _answers(predict_rows, rows)
-    if wanted is None or not _same(wanted, _answers(predict_rows, rows)):
+    if wanted is None or not same_answers(wanted, _answers(predict_rows, rows)):
         return tuple(names)
 
     def dispensable(group: Sequence[str]) -> bool:
-        return _same(wanted, _answers(predict_rows, rows.drop(columns=list(group))))
+        return same_answers(wanted, _answers(predict_rows, rows.drop(columns=list(group))))
 
     spare = set(_spare(names, dispensable))
     needed = [name for name in names if name not in spare]
-    if not _same(wanted, _answers(predict_rows, rows[needed])):
+    if not same_answers(wanted, _answers(predict_rows, rows[needed])):
         return tuple(names)
     return tuple(needed)
 
@@ -63,9 +64,10 @@ def _answers(predict_rows: "PredictRows", rows: "pd.DataFrame") -> Array | None:
         return None
 
 
-def _same(wanted: Array, answers: Array | None) -> bool:
+def same_answers(wanted: Array, answers: Array | None) -> bool:
+    """Whether two runs gave the same answers, but for the rounding of parallel sums."""
     if answers is None or answers.shape != wanted.shape:
         return False
     if wanted.dtype.kind == "f" and answers.dtype.kind == "f":
-        return np.array_equal(wanted, answers, equal_nan=True)
+        return np.allclose(wanted, answers, rtol=_ROUNDING, atol=0.0, equal_nan=True)
     return bool(wanted.tolist() == answers.tolist())

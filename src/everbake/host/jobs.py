@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from everbake.core.redact import writable
 from everbake.core.work import (
     CheckOrder,
     DescribeReport,
@@ -44,9 +45,7 @@ def _job(order: type[Order], function: Callable[[Order, JobContext], object]) ->
 def _refusal(error: EverbakeError) -> Refusal:
     kind = type(error).__name__
     parts = (error.what, error.where, error.why, error.mend)
-    # Half of a surrogate pair in an exception's text can be written nowhere.
-    writable = (part.encode("utf-8", "backslashreplace").decode() for part in parts)
-    return Refusal(kind, error.code, *writable)
+    return Refusal(kind, error.code, *map(writable, parts))
 
 
 def _parse(order: ParseOrder, _: JobContext) -> object:

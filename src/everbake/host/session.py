@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.recipe import Recipe
+from everbake.core.redact import writable
 from everbake.core.work import SessionOrder
 from everbake.host.calling import featured, predict, recipe_of
 from everbake.host.protocol import JobContext
@@ -46,8 +47,8 @@ def answer_requests(body: bytes, context: JobContext, connection: socket.socket)
         try:
             answers = answer(recipe, model, frame_of(decoder.decode(request).rows, order))
             reply: dict[str, object] = {"predictions": answers}
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            reply = {"error": f"{type(error).__name__}: {error}"}
+        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+            reply = {"error": writable(f"{type(error).__name__}: {error}")}
         send_frame(connection, msgspec.msgpack.encode(reply))
 
 

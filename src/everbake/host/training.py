@@ -54,7 +54,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     """
     recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
-    _check_columns(recipe, table)
+    check_columns(recipe, table)
     held = _held(order, recipe, table)
     rows = table.filter(pa.array(held.train))
     check_skew(recipe, rows)
@@ -80,7 +80,8 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     )
 
 
-def _check_columns(recipe: Recipe, table: pa.Table) -> None:
+def check_columns(recipe: Recipe, table: pa.Table) -> None:
+    """Raise RecipeError if the recipe names a column that the table does not have."""
     split = recipe.split
     special = [recipe.data.label, recipe.data.time, recipe.data.key, recipe.data.group]
     for name in [*special, getattr(split, "stratify", None)]:

@@ -32,7 +32,7 @@ class Hosts:
                 module = source.removesuffix(".py").replace("/", ".")
                 folder = self._unpacked(snapshot)
                 environment = {"EVERBAKE_PROJECT": str(self._project)}
-                program = HostProgram(module=module)
+                program = HostProgram(module=module, folder=str(self._project))
                 host = HostProcess(folder, program=program, environment=environment)
             self._hosts[key] = host
             host.start()

@@ -79,12 +79,14 @@ class HostProgram:
         jobs: `module:attribute` of the table of jobs.
         sessions: `module:attribute` of the table of sessions.
         python: the interpreter.
+        folder: where its processes stand; None: where this one does.
     """
 
     module: str = "recipe"
     jobs: str = JOBS
     sessions: str = SESSIONS
     python: str = sys.executable
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -295,6 +297,7 @@ class HostProcess:
             process = subprocess.Popen(  # noqa: S603  our own module, no shell
                 self._command(inbox.fileno(), theirs),
                 env=environment,
+                cwd=self._program.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,

@@ -1,13 +1,16 @@
 """Trying recipes in their hosts."""
 
+import os
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.decision import Check
+from everbake.core.redact import kept
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import UsageError
 from everbake.ports import Described
@@ -49,4 +52,5 @@ def _checks(each: Described, look: Look, places: tuple[Hosts, Work]) -> tuple[Ch
         failure = failure_of(outcome, "")
         if failure is not None:
             return (Check("recipe", "fail", f"{failure.code} {failure.error}"),)
-        return report_of(outcome, CheckReport).checks
+        checks = report_of(outcome, CheckReport).checks
+        return tuple(replace(check, detail=kept(check.detail, os.environ)) for check in checks)

@@ -70,6 +70,17 @@ class PostgresReader(SqlReader):
                 if self._connection is not None:
                     self._connection.execute(b"ROLLBACK")
 
+    def held(self) -> list[Anchor]:
+        """The end of the chain as the row `head` has it: none without a ledger.
+
+        Raises:
+            HealthError: somebody deleted it.
+        """
+        if not self.head()[0]:
+            return []
+        n, linked = _only(self._select("SELECT n, hash FROM head"), "PostgreSQL")
+        return [Anchor("the row head", cast("int", n), str(linked))]
+
     def close(self) -> None:
         """Let go of the database."""
         with self._lock:
@@ -211,6 +222,8 @@ class PostgresLedger(PostgresReader):
     def _migrate(self, connection: Connection, steps: list[Migration]) -> None:
         current = _schema_number(connection)
         due = pending(steps, current, _place(connection))
+        if due and current:  # the facts are all that cannot be derived again
+            _do(connection, f"CREATE TABLE facts_before_{due[0].number:04} AS TABLE facts")
         for step in due:
             connection.execute(step.script.encode())
             _do(connection, rows.INSERT_SCHEMA, (step.number, step.name, self._clock.now()))
@@ -225,8 +238,7 @@ class PostgresLedger(PostgresReader):
 
     def _claim(self, connection: Connection) -> None:
         """Take a new epoch; after a lost connection only if nobody took one meanwhile."""
-        found = _run(connection, _CLAIM)
-        epoch = cast("int", found[0][0])
+        epoch = cast("int", _only(_run(connection, _CLAIM), _place(connection))[0])
         if self._epoch is not None and epoch != self._epoch + 1:
             raise _owned(_place(connection))
         self._epoch = epoch
@@ -239,7 +251,7 @@ class PostgresLedger(PostgresReader):
             self._anchored = head
 
     def _append(self, entry_id: str, fact: Fact) -> Entry:
-        n, linked, epoch = _run(self._writer, _HELD)[0]
+        n, linked, epoch = _only(_run(self._writer, _HELD), _place(self._writer))
         if epoch != self._epoch:
             raise _owned(_place(self._writer))
         head = (cast("int", n), str(linked))
@@ -256,6 +268,15 @@ class PostgresLedger(PostgresReader):
             _do(self._writer, query, values)
         _do(self._writer, _MOVE, (entry.n, entry.hash))
         return entry
+
+
+def _only(found: list[Record], where: str) -> Record:
+    """The row of `head`."""
+    if not found:
+        raise HealthError(
+            "EB402", "the row head is gone", where=where, mend="everbake audit verify"
+        )
+    return found[0]
 
 
 def _connect(url: str) -> Connection:

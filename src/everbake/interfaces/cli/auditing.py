@@ -13,7 +13,7 @@ from everbake import wiring
 from everbake.codes import codes
 from everbake.config.settings import load_settings
 from everbake.errors import UsageError
-from everbake.interfaces.cli.calling import json_option, tell
+from everbake.interfaces.cli.calling import json_option, progress, tell
 from everbake.interfaces.render import MARKS, table
 from everbake.views.lists import moment
 
@@ -56,7 +56,8 @@ def audit(ctx: click.Context, limit: int, as_json: bool) -> None:  # noqa: FBT00
 @click.pass_obj
 def verify(project: Path, as_json: bool) -> int:  # noqa: FBT001
     """Walk the chain, derive every table again, compare, and hold the head against its anchors."""
-    found = wiring.verify(project)
+    with progress("audit verify"):
+        found = wiring.verify(project)
     told = {
         "schema": 1,
         "intact": found.intact,
@@ -81,7 +82,9 @@ def _verified(told: dict[str, Any]) -> str:
 @click.pass_obj
 def doctor(project: Path, as_json: bool) -> int:  # noqa: FBT001
     """Is everything in this project as it should be?"""
-    checks = [_python(), _disk(project), *_settings(project), *_ledger(project), _owner(project)]
+    with progress("doctor"):
+        checks = [_python(), _disk(project), *_settings(project), *_ledger(project)]
+    checks.append(_owner(project))
     told = {"schema": 1, "checks": checks}
     tell(told, lambda: _doctored(checks), as_json=as_json)
     return 6 if any(check["state"] == "fail" for check in checks) else 0

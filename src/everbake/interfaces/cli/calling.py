@@ -18,6 +18,7 @@ from everbake.interfaces.render import document
 F = TypeVar("F", bound=Callable[..., Any])
 
 _AGAIN = 0.02
+_ENDED = "EB416"  # the owner ended before it answered
 _SLOW = 1.0  # seconds after which a terminal is told that work goes on
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
@@ -54,7 +55,12 @@ def call(project: Path, command: str, asked: object, *, timeout: float) -> dict[
 def _asked(project: Path, command: str, arguments: bytes) -> dict[str, Any] | None:
     from everbake.engine.channel import ask
 
-    return ask(wiring.places(project).socket, command, arguments)
+    try:
+        return ask(wiring.places(project).socket, command, arguments)
+    except ConflictError as error:
+        if error.code != _ENDED:
+            raise
+        return None  # the same request again, to whoever is the owner then: nothing is done twice
 
 
 def _locked(project: Path, timeout: float) -> ConflictError:

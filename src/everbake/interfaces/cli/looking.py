@@ -9,7 +9,7 @@ from everbake import wiring
 from everbake.engine.state import unknown_model
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, split_name, tell
-from everbake.interfaces.render import decision_lines, light, table
+from everbake.interfaces.render import decision_lines, document, light, table
 from everbake.ports import Reader
 from everbake.views import lists, outcomes
 
@@ -142,17 +142,23 @@ def _why(told: dict[str, Any]) -> str:
 
 @click.command()
 @click.argument("run")
+@json_option
 @click.pass_obj
-def logs(project: Path, run: str) -> None:
+def logs(project: Path, run: str, as_json: bool) -> None:  # noqa: FBT001
     """What the jobs of RUN printed (secrets taken out)."""
     reader = wiring.reader(project)
     found = reader.rows("runs", {"run": run})
     if not found:
         raise UsageError("EB009", f"there is no run {run!r}", mend="everbake runs NAME")
+    blob = found[0]["log"]
+    text = wiring.blobs(project).get(str(blob)).decode(errors="replace") if blob else ""
+    if as_json:
+        state, error = found[0]["state"], found[0]["error"]
+        told = {"schema": outcomes.SCHEMA, "run": run, "state": state, "error": error, "log": text}
+        click.echo(document(told))
+        return
     if found[0]["error"]:
         click.echo(f"run {run} failed: {found[0]['error']}", err=True)
-    if not found[0]["log"]:
+    if not blob:
         click.echo(f"run {run} is at step {found[0]['step']}: no output yet", err=True)
-        return
-    text = wiring.blobs(project).get(str(found[0]["log"])).decode(errors="replace")
     click.echo(text, nl=False)

@@ -9,7 +9,7 @@ import click
 from everbake import wiring
 from everbake.core.bundle import Bundle
 from everbake.errors import ConflictError, DataError
-from everbake.interfaces.cli.calling import json_option, split_name, tell
+from everbake.interfaces.cli.calling import json_option, progress, split_name, tell
 from everbake.interfaces.cli.looking import known
 from everbake.interfaces.render import document
 
@@ -29,7 +29,8 @@ def predict(project: Path, name: str, file: str, as_json: bool) -> None:  # noqa
     model, version = split_name(name)
     bundle, number = _bundle(project, model, version)
     rows = read_rows(_read(file), bundle.inputs, file)
-    answers = answer_rows(bundle, rows, wiring.blobs(project), _session(project))
+    with progress("predict"):
+        answers = answer_rows(bundle, rows, wiring.blobs(project), _session(project))
     told = {"schema": 1, "model": model, "version": number, "predictions": answers}
     tell(told, lambda: "\n".join(map(str, answers)), as_json=as_json)
 
