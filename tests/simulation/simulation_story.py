@@ -95,15 +95,18 @@ def retrain(model, number):
 
 
 def settle_quarantine(kind, model):
-    """Somebody accepts or rejects the batch that waits."""
+    """Somebody accepts or rejects a batch that waits: the same one, however often it is said."""
+    chosen = []
 
     def command(owner):
         rows = owner.ports.ledger.rows("quarantine", {"model": model, "state": "waiting"})
-        for row in rows[:1]:
-            getattr(owner, kind)(model, str(row["id"]), "looked at")
+        if not chosen:
+            chosen.append(rows[0]["id"] if rows else None)
+        if chosen[0] in [row["id"] for row in rows]:
+            getattr(owner, kind)(model, str(chosen[0]), "looked at")
         owner.settle(model)
 
-    return Step(f"{kind} {model}", command)
+    return Step(f"{kind} {model}", command, lambda world: chosen.clear())
 
 
 def edited(model, text):
