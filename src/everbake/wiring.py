@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
-from everbake.ports import Blobs, Ledger, Ports, Reader
+from everbake.ports import Blobs, Clock, Ledger, Ports, Reader
 
 if TYPE_CHECKING:
     from everbake.adapters.hosting.hosts import Hosts
@@ -147,6 +147,13 @@ def _passing_blobs(folder: Path) -> Blobs:
     return FileBlobs(folder / "blobs")
 
 
+def clock() -> Clock:
+    """The time that all processes go by."""
+    from everbake.adapters.system import SystemClock
+
+    return SystemClock()
+
+
 def blobs(project: Path) -> Blobs:
     """The project's blobs."""
     from everbake.adapters.blobs import FileBlobs
@@ -230,7 +237,6 @@ def _ports(
     from everbake.adapters.hosting.recipes import ProjectRecipes
     from everbake.adapters.hosting.training import HostTraining
     from everbake.adapters.hosting.work import Work
-    from everbake.adapters.system import SystemClock
     from everbake.config.contracts import ContractFiles
 
     stored = FileBlobs(there.blobs)
@@ -245,21 +251,19 @@ def _ports(
         contracts=ContractFiles(there.project / "contracts"),
         training=HostTraining(there.project, stored, hosts, work, narrate),
         release=WorkerAcknowledgements(there.serving, stored),
-        clock=SystemClock(),
+        clock=clock(),
     )
 
 
 def _ledger(there: Places, settings: Settings, stack: ExitStack) -> Ledger:
-    from everbake.adapters.system import SystemClock
-
     if settings.ledger != "sqlite":
         from everbake.adapters.sql.postgres import PostgresLedger
 
-        stored = PostgresLedger(settings.ledger, SystemClock(), there.state, there.anchors)
+        stored = PostgresLedger(settings.ledger, clock(), there.state, there.anchors)
         stack.callback(stored.close)
         return stored
     from everbake.adapters.sql.sqlite import SqliteLedger
 
-    ledger = SqliteLedger(there.ledger, SystemClock(), there.anchors)
+    ledger = SqliteLedger(there.ledger, clock(), there.anchors)
     stack.callback(ledger.close)
     return ledger

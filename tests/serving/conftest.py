@@ -13,7 +13,7 @@ import pytest
 
 from everbake.adapters.blobs import FileBlobs
 from everbake.core.bundle import Bundle, Input
-from everbake.core.frames import SUFFIX, Answered, payloads
+from everbake.core.frames import SUFFIX, Answered, FrameReader, payloads
 from everbake.runtimes.linear import LinearFile, Numbers, pack
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -133,11 +133,16 @@ class Project:
         self.wait(lambda: (self.acknowledged(worker) or {}).get("generation") == generation)
 
     def logged(self, model: str = "line") -> list[Answered]:
+        """What was answered."""
+        return [one for one in self.frames(model) if one.error is None]
+
+    def frames(self, model: str = "line") -> list[Answered]:
         found = []
         for path in sorted((self.path / ".everbake" / "log" / model).glob("*" + SUFFIX)):
             with path.open("rb") as stream:
                 frames = [payload for payload, _ in payloads(stream.read)]
-            found += [msgspec.msgpack.decode(f, type=Answered) for f in frames[1:]]
+            reader = FrameReader()
+            found += [answered for f in frames[1:] if (answered := reader.read(f)) is not None]
         return found
 
     def errors(self) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from everbake.adapters.blobs import FileBlobs
+from everbake.adapters.system import SystemClock
 from everbake.core.bundle import Bundle
-from everbake.serving.app import Bounds
+from everbake.serving.http import Bounds
 from everbake.serving.native import Limits
 from everbake.serving.protocol import BoundedProtocol
 from everbake.serving.run import serve
@@ -88,7 +89,9 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (told.file_limit, told.file_limit))
-    sources = Sources(FileReader(told.project), FileBlobs(told.project / "blobs"), session)
+    sources = Sources(
+        FileReader(told.project), FileBlobs(told.project / "blobs"), session, SystemClock()
+    )
     worker = Worker(
         told.project / ".everbake",
         told.worker,

@@ -18,13 +18,13 @@ def main(arguments: list[str] | None = None) -> None:
     # Before numpy is imported: one thread a worker, or the slowest answers take very long.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    from everbake.serving.app import Bounds
+    from everbake.serving.http import Bounds
     from everbake.serving.run import serve
     from everbake.serving.service import Service, Sources, Worker
-    from everbake.wiring import blobs, native_session, places, reader
+    from everbake.wiring import blobs, clock, native_session, places, reader
 
     project: Path = told.project.absolute()
-    sources = Sources(reader(project), blobs(project), partial(native_session, project))
+    sources = Sources(reader(project), blobs(project), partial(native_session, project), clock())
     worker = Worker(
         places(project).state,
         told.worker,

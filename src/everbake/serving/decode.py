@@ -110,7 +110,14 @@ class RequestDecoder:
             raise ProblemError("EB515", "a number is too large for 64 bits") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _broken(error)
-        rows = _rows_of(content)
+        return self.check(_rows_of(content))
+
+    def check(self, rows: Sequence[object]) -> list[Row]:
+        """Rows that some other protocol has read, held against the inputs.
+
+        Raises:
+            ProblemError: there are none, too many, or one does not fit.
+        """
         self._check_count(rows)
         return [self._row(row, at) for at, row in enumerate(rows)]
 

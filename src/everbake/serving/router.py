@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
+from everbake.core.assignment import position
 from everbake.serving.decode import RequestDecoder, Row
+
+Role = Literal["champion", "canary", "shadow"]
 
 
 class Answers(Protocol):
@@ -41,18 +44,54 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Challenger:
+    """A version in its rollout, beside the champion.
+
+    Attributes:
+        version: its number.
+        loaded: the bundle.
+        kind: a `canary` answers its share of the requests, a `shadow` only follows.
+        unit: what is assigned to it: a caller's `key`, for good, or each `request`.
+        salt: of the assignment.
+        share: of the units, from 0 to 1.
+    """
+
+    version: int
+    loaded: Loaded
+    kind: Literal["canary", "shadow"]
+    unit: Literal["key", "request"]
+    salt: str
+    share: float
+
+    def gets(self, key: str | None, request: str) -> bool:
+        """Whether it answers this request itself; one without a key stays with the champion."""
+        unit = key if self.unit == "key" else request
+        if self.kind == "shadow" or unit is None:
+            return False
+        return position(self.salt, unit) < self.share
+
+
+@dataclass(frozen=True)
 class Live:
     """What answers for a model.
 
     Attributes:
-        version: its number.
+        version: the champion's number.
         generation: of the deployment.
-        loaded: the bundle.
+        loaded: the champion's bundle.
+        challenger: a version in its rollout, if there is one.
     """
 
     version: int
     generation: int
     loaded: Loaded
+    challenger: Challenger | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether all that should answer still does."""
+        beside = self.challenger
+        return self.loaded.answers.alive and (beside is None or beside.loaded.answers.alive)
 
 
 @dataclass

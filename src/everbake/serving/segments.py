@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-from everbake.core.frames import SUFFIX, Answered, SegmentHeader, framed
+from everbake.core.frames import SUFFIX, Answered, FrameWriter, SegmentHeader, framed
 
 Sync = Literal["none", "tick"]
 
@@ -48,7 +48,7 @@ class _Segment:
 
     def __init__(self, path: Path, header: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = path
+        self.frames = FrameWriter()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self.descriptor = os.open(path, flags, 0o600)
         self.size = 0
@@ -79,7 +79,7 @@ class _Tick:
     """What one tick answers for one model."""
 
     written: "asyncio.Future[Exception | None]"
-    frames: list[bytes] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class PredictionLog:
             tick = self._ticks[model] = _Tick(loop.create_future())
             if len(self._ticks) == 1 and not self._syncing:
                 loop.call_soon(self._flush)
-        tick.frames.append(framed(_encode(answered)))
+        tick.answered.append(answered)
         return tick.written
 
     async def close(self) -> None:
@@ -142,7 +142,7 @@ class PredictionLog:
             segment = self._segments.get(model)
             if segment is None or segment.size >= self._place.full:
                 segment = self._begin(model)
-            segment.write(b"".join(tick.frames))
+            segment.write(b"".join(map(segment.frames.frames, tick.answered)))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
             # A segment that may end in the middle of a frame takes no further ones.
             self._leave(model)

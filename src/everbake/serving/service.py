@@ -4,12 +4,16 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from everbake.ports import Blobs, Reader
-from everbake.serving.app import Bounds, PredictionApp, Receive, Scope, Send
+from everbake.ports import Blobs, Clock, Reader
+from everbake.serving.answering import Answering
+from everbake.serving.app import App
+from everbake.serving.health import ReadyEndpoint, alive
+from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.load import Loader
 from everbake.serving.native import Limits, Opener
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
+from everbake.serving.v1 import PredictEndpoint
 from everbake.serving.watch import Watcher, WatchPlace
 
 
@@ -21,11 +25,13 @@ class Sources:
         reader: the ledger.
         blobs: the bundles.
         opener: opens a session in a version's host.
+        clock: the time.
     """
 
     reader: Reader
     blobs: Blobs
     opener: Opener
+    clock: Clock
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class Service:
         router = Router()
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
-        self._app = PredictionApp(router, self._log, worker.bounds)
+        self._answering = Answering(router, self._log, sources.clock.now)
+        self._app = App(endpoints(router, self._answering), worker.bounds)
         loader = Loader(sources.blobs, sources.opener, worker.limits)
         place = WatchPlace(state / "serving" / f"{number}.json", worker.poll)
         self._watcher = Watcher(sources.reader, loader, router, place)
@@ -72,6 +79,16 @@ class Service:
         await self._watcher.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._answering.close()
         await self._watcher.stop()
         await self._log.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def endpoints(router: Router, answering: Answering) -> dict[str, Endpoint]:
+    """All addresses of a worker."""
+    return {
+        "/v1/models/{name}/predict": PredictEndpoint(answering),
+        "/healthz": alive,
+        "/readyz": ReadyEndpoint(router),
+    }

@@ -1,14 +1,14 @@
 """What was answered: the prediction log as scripts see it."""
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from everbake.core.frames import FORMAT, SUFFIX, Answered, SegmentHeader, payloads
+from everbake.core.frames import FORMAT, SUFFIX, Answered, FrameReader, SegmentHeader, payloads
 from everbake.errors import HealthError
 from everbake.ports import Anchor
 
@@ -47,7 +47,7 @@ def anchors(project: Path) -> Iterator[Anchor]:
         with path.open("rb") as stream:
             first = next(payloads(stream.read), None)
         if first is not None:
-            n, linked = _decoded(first[0], SegmentHeader, path).anchor
+            n, linked = _decoded(first[0], _header, path).anchor
             yield Anchor(f"log/{path.parent.name}/{path.name}", n, linked)
 
 
@@ -91,7 +91,7 @@ def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
         first = next(frames, None)
         if first is None:
             return  # its writer died over the header
-        header = _decoded(first[0], SegmentHeader, path)
+        header = _decoded(first[0], _header, path)
         if header.format != FORMAT:
             raise HealthError(
                 "EB528",
@@ -99,13 +99,20 @@ def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
                 where=str(path),
                 mend="upgrade everbake",
             )
+        reader = FrameReader()
         for payload, _ in frames:
-            yield from _answered(header.model, _decoded(payload, Answered, path), wanted)
+            answered = _decoded(payload, reader.read, path)
+            if answered is not None and answered.error is None:
+                yield from _answered(header.model, answered, wanted)
 
 
-def _decoded(payload: bytes, kind: type[T], path: Path) -> T:
+def _header(payload: bytes) -> SegmentHeader:
+    return msgspec.msgpack.decode(payload, type=SegmentHeader)
+
+
+def _decoded(payload: bytes, decode: Callable[[bytes], T], path: Path) -> T:
     try:
-        return msgspec.msgpack.decode(payload, type=kind)
+        return decode(payload)
     except msgspec.DecodeError as error:
         raise HealthError(
             "EB528",
@@ -132,7 +139,7 @@ def _answered(model: str, answered: Answered, wanted: frozenset[str] | None) -> 
                 "time": time,
                 "model": model,
                 "version": answered.version,
-                "role": "champion",
+                "role": answered.role,
                 "key": answered.key,
                 "features": row,
                 "prediction": prediction,

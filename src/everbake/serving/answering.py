@@ -1,0 +1,196 @@
+"""What every protocol of predictions shares: who answers, and that it is logged first."""
+
+import itertools
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from everbake.core.frames import Answered
+from everbake.serving.decode import near_miss
+from everbake.serving.http import RETRY
+from everbake.serving.problems import Place, ProblemError
+from everbake.serving.router import Live, Loaded, Role, Router
+from everbake.serving.segments import PredictionLog
+from everbake.serving.shadows import Read, Shadows
+
+_COUNTED = 422  # this and what the server is to blame for counts against the version
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request gets.
+
+    Attributes:
+        model: the model.
+        version: that answered.
+        predictions: one a row.
+        ids: one prediction id a row.
+    """
+
+    model: str
+    version: int
+    predictions: list[object]
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """Who answers one request."""
+
+    version: int
+    role: Role
+    loaded: Loaded
+
+
+class _Ids:
+    """Prediction ids: by time, unique over all workers; 12 + 10 + 10 hexadecimal digits."""
+
+    def __init__(self) -> None:
+        self._worker = secrets.token_hex(5)
+        self._count = itertools.count(1)
+
+    def draw(self, now: float) -> str:
+        return f"{int(now * 1000):012x}{self._worker}{next(self._count):010x}"
+
+
+class Answering:
+    """Answers requests from whatever the router holds, and logs them first.
+
+    Args:
+        router: who answers.
+        log: where answers are written before they leave.
+        now: the time.
+    """
+
+    def __init__(self, router: Router, log: PredictionLog, now: Callable[[], float]) -> None:
+        self._router = router
+        self._log = log
+        self._now = now
+        self._ids = _Ids()
+        self._shadows = Shadows(log, now)
+
+    def live(self, name: str) -> Live:
+        """What answers for a model.
+
+        Raises:
+            ProblemError: nothing does, or there is no such model.
+        """
+        found = self._router.live.get(name)
+        if found is None:
+            raise self._absent(name)
+        return found
+
+    async def predict(self, name: str, read: Read, key: str | None) -> Outcome:
+        """Answer one request, whose body has arrived whole.
+
+        Args:
+            name: of the model.
+            read: gives the rows, held against the inputs of the version that is to answer.
+            key: what the caller gave to be answered by the same version each time.
+
+        Raises:
+            ProblemError: it cannot be answered, or not logged.
+        """
+        live = self.live(name)
+        now, started = self._now(), time.perf_counter()
+        first = self._ids.draw(now)
+        arm = _arm(live, key, first)
+        try:
+            rows = read(arm.loaded.decoder)
+            predictions = await arm.loaded.answers.answer(rows)
+            check_finite(predictions)
+        except ProblemError as problem:
+            if problem.status >= _COUNTED:
+                await self._failed(name, live, arm, problem, (first, now, started, key))
+            raise
+        ids = [first, *(self._ids.draw(now) for _ in range(len(rows) - 1))]
+        answered = Answered(
+            ids,
+            now,
+            arm.version,
+            rows,
+            predictions,
+            key,
+            arm.role,
+            live.generation,
+            time.perf_counter() - started,
+        )
+        trouble = await self._log.append(name, answered)
+        if trouble is not None:
+            raise _unlogged(trouble)
+        if live.challenger is not None and live.challenger.kind == "shadow":
+            self._shadows.offer(name, live, read, answered)
+        return Outcome(name, arm.version, predictions, ids)
+
+    async def _failed(
+        self,
+        name: str,
+        live: Live,
+        arm: _Arm,
+        problem: ProblemError,
+        asked: tuple[str, float, float, str | None],
+    ) -> None:
+        """Count a failure against the version, in the log like an answer.
+
+        Where even that cannot be written, the caller learns of the first trouble.
+        """
+        first, now, started, key = asked
+        seconds = time.perf_counter() - started
+        failed = Answered(
+            [first], now, arm.version, [], [], key, arm.role, live.generation, seconds, problem.code
+        )
+        await self._log.append(name, failed)
+
+    async def close(self) -> None:
+        """Let go of shadows that were not scored yet."""
+        await self._shadows.close()
+
+    def _absent(self, name: str) -> ProblemError:
+        if not self._router.read or name in self._router.waiting:
+            why = self._router.waiting.get(name) or "it is being loaded"
+            return ProblemError("EB521", f'model "{name}" cannot answer: {why}', headers=RETRY)
+        if name in self._router.known:
+            return ProblemError(
+                "EB503", f'model "{name}" has no champion yet', mend=f"everbake ingest {name} FILE"
+            )
+        hint = near_miss(name, sorted(self._router.known))
+        return ProblemError("EB502", f'model "{name[:100]}" is not known{hint}')
+
+
+def _arm(live: Live, key: str | None, first: str) -> _Arm:
+    beside = live.challenger
+    if beside is not None and beside.gets(key, first):
+        return _Arm(beside.version, "canary", beside.loaded)
+    return _Arm(live.version, "champion", live.loaded)
+
+
+def check_finite(predictions: list[object]) -> None:
+    """Refuse answers that are no numbers.
+
+    Raises:
+        ProblemError: a prediction is missing, infinite or not a number.
+    """
+    for at, value in enumerate(predictions):
+        if not _is_finite(value):
+            raise ProblemError("EB518", f"the prediction for row {at} is {value}", Place(at))
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return value is not None
+
+
+def _unlogged(trouble: Exception) -> ProblemError:
+    return ProblemError(
+        "EB520",
+        f"the prediction log cannot be written: {trouble}",
+        mend="everbake doctor",
+        headers=RETRY,
+    )

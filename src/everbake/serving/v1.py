@@ -1,0 +1,45 @@
+"""everbake's own protocol: rows as JSON objects in, predictions and their ids out."""
+
+import msgspec
+
+from everbake.serving.answering import Answering, Outcome
+from everbake.serving.http import HttpAnswer, HttpRequest
+
+_encode = msgspec.json.Encoder().encode
+
+
+class PredictEndpoint:
+    """`POST /v1/models/{name}/predict`.
+
+    Args:
+        answering: answers.
+    """
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+
+    async def __call__(self, request: HttpRequest) -> HttpAnswer:
+        """Answer one request."""
+        request.allow("POST")
+        (name,) = request.parts
+        self._answering.live(name)  # before the body is read
+        body = await request.json()
+        outcome = await self._answering.predict(
+            name, lambda decoder: decoder.decode(body), key_of(request)
+        )
+        return HttpAnswer(_encode(_told(outcome)))
+
+
+def key_of(request: HttpRequest) -> str | None:
+    """What the caller gave to be answered by the same version each time."""
+    key = request.headers.get(b"everbake-key")
+    return key.decode("latin-1") if key else None
+
+
+def _told(outcome: Outcome) -> dict[str, object]:
+    return {
+        "model": outcome.model,
+        "version": outcome.version,
+        "predictions": outcome.predictions,
+        "ids": outcome.ids,
+    }
