@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from everbake.core.decision import Check, Decision
+    from everbake.core.exposure import Canary, Replace, Shadow
     from everbake.core.gate import judge
     from everbake.core.metrics import AtLeast, AtMost
     from everbake.core.recipe import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AtLeast",
     "AtMost",
+    "Canary",
     "Check",
     "Decision",
     "Gate",
@@ -32,6 +34,8 @@ __all__ = [
     "Limits",
     "NewData",
     "Recipe",
+    "Replace",
+    "Shadow",
     "Table",
     "TimeSplit",
     "judge",
@@ -41,6 +45,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AtLeast": "core.metrics",
     "AtMost": "core.metrics",
+    "Canary": "core.exposure",
     "Check": "core.decision",
     "Decision": "core.decision",
     "Gate": "core.recipe",
@@ -49,6 +54,8 @@ _HOMES = {
     "Limits": "core.recipe",
     "NewData": "core.recipe",
     "Recipe": "core.recipe",
+    "Replace": "core.exposure",
+    "Shadow": "core.exposure",
     "Table": "core.spec",
     "TimeSplit": "core.recipe",
     "judge": "core.gate",

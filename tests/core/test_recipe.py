@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import accuracy_score, get_scorer, mean_squared_error
 
 from everbake import AtMost, Gate, GroupSplit, HashSplit, Limits, NewData, Recipe, Table, TimeSplit
-from everbake.core.recipe import describe, parse_size, parse_span
+from everbake.core.recipe import describe
+from everbake.core.spec import parse_size, parse_span
 from everbake.errors import RecipeError
 
 

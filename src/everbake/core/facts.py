@@ -245,7 +245,8 @@ class Concluded:
         bundle: what that version serves.
         runtime: how it answers.
         decision: as JSON, or None.
-        serves: whether the new version was deployed.
+        serves: whether the new version was deployed at once.
+        rolls: whether it is to take over by its recipe's rollout.
         champion_before: who served before.
         bundle_before: its bundle.
         candidate_before: the pending candidate that this one takes the place of.
@@ -275,11 +276,107 @@ class Concluded:
     again: bool = False
     seconds: float = 0.0
     log: str = ""
+    rolls: bool = False
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What a challenger gets to see during one stage of its rollout.
+
+    Attributes:
+        kind: `shadow` or `canary`.
+        unit: what is assigned: a caller's `key`, or each `request`.
+        salt: of the assignment.
+        share: of the units.
+    """
+
+    kind: str
+    unit: str
+    salt: str
+    share: float
+
+
+@dataclass(frozen=True)
+class RolloutOpened:
+    """A version began to take over, by a plan that is fixed from here on.
+
+    Attributes:
+        model: the model.
+        rollout: id of the rollout.
+        version: the challenger.
+        bundle: and its bundle.
+        champion: who serves meanwhile.
+        plan: all parts and stages, with the champion's figures before, as JSON.
+        exposure: of the first stage.
+        reason: of a person who asked for it.
+        request: the person's request.
+    """
+
+    model: str
+    rollout: str
+    version: int
+    bundle: str
+    champion: int
+    plan: str
+    exposure: Exposure
+    reason: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True)
+class RolloutMoved:
+    """A rollout went on to its next stage.
+
+    Attributes:
+        model: the model.
+        rollout: id of the rollout.
+        part: of the plan, from 0.
+        stage: of the part, from 0.
+        exposure: from here on.
+        because: one sentence.
+        evidence: what the step rests on, as JSON.
+    """
+
+    model: str
+    rollout: str
+    part: int
+    stage: int
+    exposure: Exposure
+    because: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class RolloutEnded:
+    """A rollout ended: by its evidence, at its limit, or by a person.
+
+    Attributes:
+        model: the model.
+        rollout: id of the rollout.
+        version: the challenger.
+        bundle: and its bundle.
+        outcome: `promoted`, `rolled_back`, `undecided`, `invalid`, or `failed` (it could not be
+            loaded).
+        champion_before: who served meanwhile.
+        bundle_before: and the bundle.
+        because: one sentence.
+        evidence: what it rests on, as JSON.
+    """
+
+    model: str
+    rollout: str
+    version: int
+    bundle: str
+    outcome: str
+    champion_before: int | None
+    bundle_before: str | None
+    because: str
+    evidence: str
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """A person made a version the champion."""
+    """A person made a version the champion; an open rollout ends with it."""
 
     model: str
     version: int
@@ -288,11 +385,15 @@ class Promoted:
     bundle_before: str | None
     reason: str
     request: str
+    rollout: str | None = None
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """A person brought an older champion back; automatic promotion is held from here on."""
+    """A person brought an older champion back, or ended a rollout in the champion's favour.
+
+    Automatic promotion is held from here on.
+    """
 
     model: str
     version: int
@@ -301,6 +402,7 @@ class RolledBack:
     bundle_before: str | None
     reason: str
     request: str
+    rollout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -333,6 +435,9 @@ Fact = (
     | TrainingFailed
     | Evaluated
     | Concluded
+    | RolloutOpened
+    | RolloutMoved
+    | RolloutEnded
     | Promoted
     | RolledBack
     | Paused
@@ -352,6 +457,9 @@ FACTS: dict[str, type] = {
     "training_failed": TrainingFailed,
     "evaluated": Evaluated,
     "concluded": Concluded,
+    "rollout_opened": RolloutOpened,
+    "rollout_moved": RolloutMoved,
+    "rollout_ended": RolloutEnded,
     "promoted": Promoted,
     "rolled_back": RolledBack,
     "paused": Paused,

@@ -14,6 +14,7 @@ from typing import get_args
 
 import msgspec
 
+from everbake.core.exposure import Canary, Replace, Rollout, Shadow
 from everbake.core.metrics import AtLeast, AtMost, known_metric, metric_name
 from everbake.core.spec import (
     Better,
@@ -25,39 +26,13 @@ from everbake.core.spec import (
     SplitSpec,
     Table,
     declared,
+    parse_size,
+    parse_span,
 )
 from everbake.errors import RecipeError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SEEDS = 2**32  # of numpy's generator
-_BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def parse_size(text: str) -> int:
-    """Bytes in a size such as `"4G"`.
-
-    >>> parse_size("1.5K")
-    1536
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if not match:
-        raise RecipeError("EB204", f"{text!r} is not a size", mend='write a size such as "4G"')
-    return int(float(match[1]) * _BYTES[match[2].upper()])
-
-
-def parse_span(text: str) -> float:
-    """Seconds in a span such as `"30m"` or `"30d"`.
-
-    >>> parse_span("30m")
-    1800.0
-    """
-    match = _SPAN.fullmatch(text.strip())
-    if not match:
-        raise RecipeError("EB204", f"{text!r} is not a span of time", mend='write "30m" or "30d"')
-    return float(match[1]) * _SECONDS[match[2].lower()]
 
 
 def _share(value: float, what: str) -> None:
@@ -248,6 +223,9 @@ class Limits:
             raise RecipeError("EB204", f"Limits(threads) is {self.threads}", mend="threads=1")
 
 
+_AT_ONCE = Replace()
+
+
 @declared
 @dataclass(frozen=True)
 class Recipe:
@@ -265,6 +243,7 @@ class Recipe:
         params: passed to `train` as `params`.
         seed: passed to `train` as `seed`; numpy and `random` are seeded with it, too.
         triggers: what starts a run.
+        rollout: how a version that was promoted takes over.
         limits: what a job may take.
     """
 
@@ -279,6 +258,7 @@ class Recipe:
     params: Mapping[str, object] = field(default_factory=dict)
     seed: int = 0
     triggers: NewData = NewData()
+    rollout: Replace | Shadow | Canary | Rollout = _AT_ONCE
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
@@ -375,6 +355,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         time_seconds=parse_span(recipe.limits.time),
         threads=recipe.limits.threads,
         rows_form=rows_form,
+        rollout=recipe.rollout.described(),
     )
 
 

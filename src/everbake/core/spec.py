@@ -1,6 +1,7 @@
 """A recipe as plain data, without functions: it travels, is recorded, and is all the owner sees."""
 
 import inspect
+import re
 from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ Rule = Literal["refresh", "challenge"]
 IfInconclusive = Literal["keep", "reject", "promote", "lean"]
 
 T = TypeVar("T")
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 _WORDS = {
@@ -89,6 +95,30 @@ def _mistyped(place: str, value: object, hint: Any) -> RecipeError:  # noqa: ANN
     )
 
 
+def parse_size(text: str) -> int:
+    """Bytes in a size such as `"4G"`.
+
+    >>> parse_size("1.5K")
+    1536
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise RecipeError("EB204", f"{text!r} is not a size", mend='write a size such as "4G"')
+    return int(float(match[1]) * _BYTES[match[2].upper()])
+
+
+def parse_span(text: str) -> float:
+    """Seconds in a span such as `"30m"` or `"30d"`.
+
+    >>> parse_span("30m")
+    1800.0
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if not match:
+        raise RecipeError("EB204", f"{text!r} is not a span of time", mend='write "30m" or "30d"')
+    return float(match[1]) * _SECONDS[match[2].lower()]
+
+
 @declared
 @dataclass(frozen=True)
 class Table:
@@ -100,6 +130,7 @@ class Table:
         time: the column that orders the rows; with it the newest rows are held out.
         key: the column that identifies a row.
         group: the column whose rows belong together (a patient, a user).
+        label_delay: how long after a prediction its label is known, such as `"45d"`.
     """
 
     label: str
@@ -107,10 +138,13 @@ class Table:
     time: str | None = None
     key: str | None = None
     group: str | None = None
+    label_delay: str | None = None
 
     def __post_init__(self) -> None:
         if not self.label:
             raise RecipeError("EB204", "Table(label=) is empty", mend="name the label column")
+        if self.label_delay is not None:
+            parse_span(self.label_delay)
 
 
 @dataclass(frozen=True)
@@ -147,6 +181,42 @@ class SplitSpec:
 
 
 @dataclass(frozen=True)
+class PartSpec:
+    """One part of a rollout as plain data.
+
+    Attributes:
+        kind: a `shadow` only follows, a `canary` answers its share.
+        shares: of the units, one after the other; a single 0 for a shadow.
+        unit: what is assigned: a caller's `key`, or each `request`.
+        dwell: seconds to stay at each share, at least; the last entry is for the last share.
+        least: requests of the challenger at each share, at least; the last for the last share.
+        limit: seconds, after which the part ends undecided.
+        most: requests of both, after which it ends undecided.
+        latency: seconds that an answer may take; None for what the champion keeps 95 times in 100.
+        error_rate: of the champion, where it has answered too little to know.
+        margins: what may be lost: share of errors, share of slow answers, standard deviations of
+            the loss.
+        relative: what may be lost of a rate, as a share of it.
+        alpha: chance that a version which is no worse is rolled back.
+        segments: columns by which a shadow's differences are split.
+    """
+
+    kind: Literal["shadow", "canary"]
+    shares: tuple[float, ...]
+    unit: Literal["key", "request"]
+    dwell: tuple[float, ...]
+    least: tuple[int, ...]
+    limit: float
+    most: int
+    latency: float | None
+    error_rate: float
+    margins: tuple[float, float, float]
+    relative: float
+    alpha: float
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RecipeSpec:
     """A recipe as plain data, without functions: what the owner and the ledger see."""
 
@@ -163,3 +233,4 @@ class RecipeSpec:
     threads: int
     rows_form: str = "pandas"
     source: str = "recipe.py"
+    rollout: tuple[PartSpec, ...] = ()
