@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from everbake.core.facts import FACTS, Concluded
+from everbake.core.spec import RecipeSpec
 
 # The machine's load is no property of the code: no deadlines. A failing example prints its seed.
 settings.register_profile("everbake", deadline=None, print_blob=True)
@@ -52,6 +53,9 @@ _NAMED = {
     "quarantine": st.sampled_from(["q1", "q2"]),
     "version": st.integers(1, 4),
     "label": st.text(min_size=1),
+    "label_delay": st.sampled_from([None, "1h"]),
+    "rollout": st.sampled_from(["o1", "o2"]),
+    "rolls": st.just(value=False),  # only a version that has a number can
     "verdict": st.sampled_from(["promoted", "rejected", "inconclusive"]),
     "params": st.dictionaries(st.text(), st.integers(0, 9) | st.text()),
 }
@@ -74,13 +78,20 @@ def _of(hint):
     if get_origin(hint) is Literal:
         return st.sampled_from(arguments)
     if get_origin(hint) is tuple:
-        return st.lists(_of(arguments[0]), max_size=3).map(tuple)
+        return _tuples(arguments)
     return st.one_of([_of(argument) for argument in arguments])
+
+
+def _tuples(kinds):
+    if Ellipsis in kinds:
+        return st.lists(_of(kinds[0]), max_size=3).map(tuple)
+    return st.tuples(*map(_of, kinds))
 
 
 def _built(kind):
     hints = get_type_hints(kind)
-    return st.builds(kind, **{n: _NAMED[n] if n in _NAMED else _of(hints[n]) for n in hints})
+    named = {n: _NAMED[n] for n in hints if n in _NAMED and (n, kind) != ("rollout", RecipeSpec)}
+    return st.builds(kind, **{n: named[n] if n in named else _of(hints[n]) for n in hints})
 
 
 def _failed(concluded):

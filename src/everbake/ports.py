@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 from everbake.core.contract import Contract, Parsed, StagedFile
 from everbake.core.dataset import Special
 from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
-from everbake.core.project import Cell, Row
 from everbake.core.spec import RecipeSpec
+from everbake.core.tables import Cell, Row
 
 
 class Clock(Protocol):

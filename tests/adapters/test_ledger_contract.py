@@ -20,8 +20,9 @@ from everbake.core.facts import (
     Trained,
 )
 from everbake.core.loop import due, model_state, order_of, state_of
-from everbake.core.project import COLUMNS, KEYS, Projections, fold
+from everbake.core.project import Projections, fold
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
+from everbake.core.tables import COLUMNS, KEYS
 
 KINDS = ["memory", "sqlite", "postgres"]
 

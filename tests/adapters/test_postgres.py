@@ -10,7 +10,7 @@ from everbake.adapters.sql.anchor import Anchors
 from everbake.adapters.sql.migrate import schema_folder
 from everbake.adapters.sql.postgres import PostgresLedger, PostgresReader
 from everbake.core.facts import GENESIS, Paused, RetrainRequested
-from everbake.core.project import COLUMNS, KEYS
+from everbake.core.tables import COLUMNS, KEYS
 from everbake.engine.audit import verify
 from everbake.errors import ConflictError, HealthError, Retry
 

@@ -17,7 +17,7 @@ from everbake.adapters.sql import anchor, sqlite
 from everbake.adapters.sql.migrate import schema_folder
 from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader, anchors_beside
 from everbake.core.facts import GENESIS, Paused, Promoted, RetrainRequested, RolledBack
-from everbake.core.project import COLUMNS, KEYS
+from everbake.core.tables import COLUMNS, KEYS
 from everbake.engine.audit import verify
 from everbake.errors import ConflictError, HealthError, Retry
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everbake.core.facts import chained, decode, encode, name_of
-from everbake.core.project import COLUMNS, KEYS, NEWEST, fold, project
+from everbake.core.project import fold, project
+from everbake.core.tables import COLUMNS, KEYS, NEWEST
 
 
 def chain(facts):

@@ -16,13 +16,16 @@ from everbake.core.facts import (
     DataArrived,
     Paused,
     RecipeChanged,
+    Exposure,
     RetrainRequested,
+    RolloutMoved,
+    RolloutOpened,
     RunPinned,
     Trained,
     link,
 )
-from everbake.core.project import COLUMNS, KEYS
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
+from everbake.core.tables import COLUMNS, KEYS
 from everbake.engine.audit import verify
 from everbake.ports import Anchor
 
@@ -59,6 +62,10 @@ def story():
         ),
         DataArrived("line", 2, "d3", 5, 5, 1, "{}", ("c.csv",)),
         RetrainRequested("line", "q"),
+        RolloutOpened("line", "o1", 2, "b2", 1, "[]", Exposure("canary", "request", "salt", 0.1)),
+        RolloutMoved(
+            "line", "o1", 2, 0, 1, Exposure("canary", "request", "salt", 0.5), "Because.", "{}"
+        ),
         Paused("line", "lunch", "q"),
     ]  # fmt: skip
 

@@ -10,7 +10,8 @@ from simulation_crash import Crash, Never, Wire
 
 from everbake.core.facts import encode, name_of
 from everbake.core.loop import due, state_of
-from everbake.core.project import COLUMNS, fold
+from everbake.core.project import fold
+from everbake.core.tables import COLUMNS
 from everbake.engine import release
 from everbake.engine.owner import Owner
 from everbake.engine.release import Request

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from everbake.core.facts import GENESIS, Entry, Fact, chained, encode, name_of
-from everbake.core.project import COLUMNS, KEYS, NEWEST, Cell, Projections, Row
+from everbake.core.project import Projections
+from everbake.core.tables import COLUMNS, KEYS, NEWEST, Cell, Row
 from everbake.ports import Clock, Stored
 
 

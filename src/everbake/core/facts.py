@@ -330,6 +330,7 @@ class RolloutMoved:
     Attributes:
         model: the model.
         rollout: id of the rollout.
+        version: the challenger.
         part: of the plan, from 0.
         stage: of the part, from 0.
         exposure: from here on.
@@ -339,6 +340,7 @@ class RolloutMoved:
 
     model: str
     rollout: str
+    version: int
     part: int
     stage: int
     exposure: Exposure
@@ -386,6 +388,7 @@ class Promoted:
     reason: str
     request: str
     rollout: str | None = None
+    challenger: int | None = None
 
 
 @dataclass(frozen=True)
@@ -403,6 +406,7 @@ class RolledBack:
     reason: str
     request: str
     rollout: str | None = None
+    challenger: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import msgspec
 
 from everbake.core.facts import run_id
-from everbake.core.project import Projections, Row
+from everbake.core.project import Projections
 from everbake.core.spec import RecipeSpec
+from everbake.core.tables import Row
 
 MOST_ATTEMPTS = 3  # of one cause, when the failure was not the user's
 BACK_OFF = 5.0  # seconds before the second attempt; doubled for each further one

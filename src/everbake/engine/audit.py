@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from everbake.core.facts import GENESIS, Entry, decode, link
-from everbake.core.project import COLUMNS, KEYS, Cell, Projections, Row
+from everbake.core.project import Projections
+from everbake.core.tables import COLUMNS, KEYS, Cell, Row
 from everbake.ports import Anchor, Reader, Stored
 
 HEAD = "head"  # the anchor that moves with each entry

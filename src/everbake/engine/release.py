@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from everbake.core.facts import Entry, Fact, Paused, Promoted, Resumed, RolledBack, digest
 from everbake.core.loop import ModelState
-from everbake.core.project import Row
+from everbake.core.tables import Row
 from everbake.engine.owner import Owner
 from everbake.engine.state import load_model
 from everbake.errors import ConflictError, UsageError

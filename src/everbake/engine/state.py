@@ -8,7 +8,7 @@ from everbake.errors import UsageError
 from everbake.ports import Reader
 
 if TYPE_CHECKING:
-    from everbake.core.project import Row
+    from everbake.core.tables import Row
 
 
 def load_model(reader: Reader, model: str) -> ModelState:

@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from everbake.core.project import Row
+from everbake.core.tables import Row
 from everbake.ports import Reader
 from everbake.serving.load import Loader
 from everbake.serving.router import Live, Loaded, Router

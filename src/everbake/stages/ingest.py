@@ -20,7 +20,7 @@ from everbake.errors import UsageError
 from everbake.ports import Batch, Ports
 
 if TYPE_CHECKING:
-    from everbake.core.project import Row
+    from everbake.core.tables import Row
 
 
 def data_id(model: str, batch: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from everbake.core.project import Row
+from everbake.core.tables import Row
 from everbake.ports import Reader
 from everbake.views.outcomes import SCHEMA, decision, quarantine_entry
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from everbake.core.project import Row
+from everbake.core.tables import Row
 from everbake.ports import Reader
 
 SCHEMA = 1

@@ -7,7 +7,7 @@ from typing import cast
 from everbake.adapters.sql import rows
 from everbake.adapters.sql.rows import Record
 from everbake.core.facts import GENESIS, Entry
-from everbake.core.project import Cell, Row
+from everbake.core.tables import Cell, Row
 from everbake.ports import Stored
 
 _PAGE = 1000  # facts fetched at a time, so that no long walk holds a lock

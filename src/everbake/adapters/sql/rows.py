@@ -9,7 +9,8 @@ from functools import lru_cache
 import msgspec
 
 from everbake.core.facts import Entry, decode, encode, name_of
-from everbake.core.project import COLUMNS, KEYS, NEWEST, Cell, Put, project
+from everbake.core.project import project
+from everbake.core.tables import COLUMNS, KEYS, NEWEST, Cell, Put
 from everbake.errors import HealthError
 from everbake.ports import Stored
 

@@ -21,7 +21,7 @@ from everbake.adapters.sql.migrate import Migration, migrations, pending, schema
 from everbake.adapters.sql.reader import SqlReader
 from everbake.adapters.sql.rows import Record
 from everbake.core.facts import Entry, Fact, chained
-from everbake.core.project import KEYS, Cell
+from everbake.core.tables import KEYS, Cell
 from everbake.errors import Retry
 from everbake.ports import Anchor, Clock
 
