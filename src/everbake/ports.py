@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 from everbake.core.contract import Contract, Parsed, StagedFile
 from everbake.core.dataset import Special
 from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
+from everbake.core.rollout.plan import Baseline
+from everbake.core.rollout.tally import Tally
 from everbake.core.spec import RecipeSpec
 from everbake.core.tables import Cell, Row
 
@@ -319,6 +321,29 @@ class Release(Protocol):
             ConflictError: a server did not take it over within the bound.
         """
 
+    def refused(self, model: str, generation: int) -> str | None:
+        """Why a server could not take this deployment of the model over, if one could not."""
+
+
+class Records(Protocol):
+    """What was answered, and how well, as far as it has been recorded."""
+
+    def baseline(
+        self, model: str, version: int, since: float, budget: float | None, metric: str
+    ) -> Baseline:
+        """What a version did.
+
+        Args:
+            model: the model.
+            version: of it.
+            since: seconds since 1970.
+            budget: seconds that an answer may take, None for what 95 % of the answers kept.
+            metric: the recipe's.
+        """
+
+    def tally(self, rollout: str, part: int) -> Tally:
+        """What one part of a rollout has seen so far."""
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -331,4 +356,5 @@ class Ports:
     contracts: Contracts
     training: Training
     release: Release
+    records: Records
     clock: Clock

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from everbake.core.decision import Check
     from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
+    from everbake.recording.intake import Intake
+    from everbake.recording.recorder import Recorder
 
 STATE = ".everbake"
 
@@ -68,6 +70,16 @@ class Places:
     def serving(self) -> Path:
         """What the prediction workers acknowledge."""
         return self.state / "serving"
+
+    @property
+    def records(self) -> Path:
+        """What was answered, how well, and the labels."""
+        return self.state / "records.sqlite"
+
+    @property
+    def intake(self) -> Path:
+        """Where the recorder takes labels."""
+        return self.state / "record.sock"
 
     @property
     def log(self) -> Path:
@@ -149,9 +161,9 @@ def _passing_blobs(folder: Path) -> Blobs:
 
 def clock() -> Clock:
     """The time that all processes go by."""
-    from everbake.adapters.system import SystemClock
+    from everbake.adapters.system import clock_of
 
-    return SystemClock()
+    return clock_of()
 
 
 def blobs(project: Path) -> Blobs:
@@ -227,6 +239,32 @@ def owning(project: Path, narrate: Callable[[str], None] | None = None) -> "Iter
         yield owner
 
 
+@contextmanager
+def recording(project: Path) -> "Iterator[tuple[Recorder, Intake] | None]":
+    """Be the one who records what was answered, for a while; None if somebody else is."""
+    from functools import partial
+
+    from everbake.adapters.lock import ProjectLock
+    from everbake.recording.intake import Intake, take
+    from everbake.recording.recorder import Recorder
+    from everbake.recording.store import RecordStore
+
+    there = places(project)
+    lock = ProjectLock(there.state / "record.lock")
+    if not lock.take():
+        yield None
+        return
+    with ExitStack() as stack:
+        stack.callback(lock.give_back)
+        store = RecordStore(there.records)
+        stack.callback(store.close)
+        ledger, now = reader(project), clock().now
+        recorder = Recorder(there.log, store, ledger, now)
+        intake = Intake(there.intake, partial(take, recorder=recorder, reader=ledger, now=now))
+        stack.callback(intake.close)
+        yield recorder, intake
+
+
 def _ports(
     there: Places, settings: Settings, narrate: Callable[[str], None] | None, stack: ExitStack
 ) -> Ports:
@@ -238,6 +276,7 @@ def _ports(
     from everbake.adapters.hosting.training import HostTraining
     from everbake.adapters.hosting.work import Work
     from everbake.config.contracts import ContractFiles
+    from everbake.recording.reading import RecordReader
 
     stored = FileBlobs(there.blobs)
     hosts = Hosts(there.state / "snapshots", there.project, stored)
@@ -251,6 +290,7 @@ def _ports(
         contracts=ContractFiles(there.project / "contracts"),
         training=HostTraining(there.project, stored, hosts, work, narrate),
         release=WorkerAcknowledgements(there.serving, stored),
+        records=RecordReader(there.records),
         clock=clock(),
     )
 

@@ -34,11 +34,7 @@ class WorkerAcknowledgements:
         """Return when every living worker answers from this deployment of the model."""
         until = time.monotonic() + BOUND
         while behind := self._behind(model, generation):
-            refused = [
-                said["errors"][model]
-                for said in behind
-                if said.get("failed", {}).get(model, 0) >= generation
-            ]
+            refused = _refusals(behind, model, generation)
             if refused or time.monotonic() > until:
                 raise ConflictError(
                     "EB415",
@@ -47,6 +43,10 @@ class WorkerAcknowledgements:
                     mend=f"everbake rollback {model}; everbake doctor",
                 )
             time.sleep(_GLANCE)
+
+    def refused(self, model: str, generation: int) -> str | None:
+        """Why a living worker could not take this deployment over, if one could not."""
+        return next(iter(_refusals(self._behind(model, generation), model, generation)), None)
 
     def _behind(self, model: str, generation: int) -> list[dict[str, Any]]:
         return [said for said in self._said() if _serves(said, model) < generation]
@@ -60,6 +60,14 @@ class WorkerAcknowledgements:
                 if _alive(int(said["pid"])):
                     found.append(said)
         return found
+
+
+def _refusals(behind: list[dict[str, Any]], model: str, generation: int) -> list[str]:
+    return [
+        str(said["errors"][model])
+        for said in behind
+        if said.get("failed", {}).get(model, 0) >= generation
+    ]
 
 
 def _serves(said: dict[str, Any], model: str) -> int:

@@ -71,6 +71,9 @@ class ModelState:
     champion: int | None = None
     champion_bundle: str | None = None
     candidate: int | None = None
+    winner: int | None = None
+    winner_bundle: str | None = None
+    rollout: str | None = None
     versions: int = 0
 
 
@@ -126,6 +129,11 @@ def due(state: State, now: float) -> list[Retrain]:
     """The runs to start now, one a model at most, in order of the models' names."""
     orders = (_due(model, state, now) for _, model in sorted(state.models.items()))
     return [order for order in orders if order is not None]
+
+
+def rollout_due(model: ModelState) -> bool:
+    """Whether a version that won is to begin its rollout now."""
+    return model.winner is not None and model.rollout is None and not model.paused
 
 
 def _due(model: ModelState, state: State, now: float) -> Retrain | None:

@@ -146,6 +146,11 @@ class Table:
         if self.label_delay is not None:
             parse_span(self.label_delay)
 
+    @property
+    def maturity(self) -> float:
+        """Seconds after a prediction, from which its label is final."""
+        return 0.0 if self.label_delay is None else parse_span(self.label_delay)
+
 
 @dataclass(frozen=True)
 class GuardrailSpec:

@@ -10,14 +10,16 @@ from everbake.core.facts import (
     BatchRejected,
     Concluded,
     DataArrived,
+    Entry,
     RecipeChanged,
     RetrainRequested,
     digest,
     expected,
 )
-from everbake.core.loop import ModelState, Retrain, due, model_state, order_of
+from everbake.core.loop import ModelState, Retrain, due, model_state, order_of, rollout_due
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
+from everbake.engine.rollouts import look_after, opened, rollout_id
 from everbake.engine.state import load_model, load_state, unknown_model
 from everbake.engine.threads import Threads
 from everbake.errors import ConflictError, RecipeError, UsageError
@@ -253,9 +255,27 @@ class Owner:
                 state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
                 orders = due(state, self.ports.clock.now())
                 if not orders:
+                    self.roll(model)
                     self.await_release(model)
                     return done
                 done.append(self._bake(orders[0]))
+
+    def roll(self, model: str) -> Entry | None:
+        """Begin the rollout of a version that won, or take the step that follows for an open one.
+
+        Returns:
+            The fact that was recorded, None if there was nothing to do.
+        """
+        if not self.ports.ledger.rows("deployments", {"model": model}):
+            return None
+        with self.deciding(model) as state:
+            if rollout_due(state):
+                key = {"model": model, "version": state.winner}
+                fact = opened(state, self.ports.ledger.rows("versions", key)[0], self.ports)
+                return self.ports.ledger.record(rollout_id(fact), fact)
+            for row in self.ports.ledger.rows("rollouts", {"rollout": state.rollout or ""}):
+                return look_after(row, state, self.ports)
+        return None
 
     def next_run(self, model: str) -> str | None:
         """The run that is due next, or under way; None if nothing is due."""

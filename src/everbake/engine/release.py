@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from everbake.core.facts import Entry, Fact, Paused, Promoted, Resumed, RolledBack, digest
+from everbake.core.facts import (
+    Entry,
+    Fact,
+    Paused,
+    Promoted,
+    Resumed,
+    RolledBack,
+    RolloutOpened,
+    digest,
+)
 from everbake.core.loop import ModelState
 from everbake.core.tables import Row
 from everbake.engine.owner import Owner
+from everbake.engine.rollouts import opened
 from everbake.engine.state import load_model
 from everbake.errors import ConflictError, UsageError
 
@@ -20,12 +30,14 @@ class Shifted:
         champion: version that serves.
         champion_before: version that served before.
         fact: id of the fact that says so.
+        rollout: the rollout by which a version is to take over.
     """
 
     model: str
     champion: int | None
     champion_before: int | None
     fact: str
+    rollout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ class Request:
 def promote(request: Request, owner: Owner) -> Shifted:
     """Make a version the champion: the pending candidate, if none is named.
 
+    It takes over by the recipe's rollout; one that is in its rollout already takes over at once.
+
     Raises:
         UsageError: no such version, or no reason for one that the gate did not promote.
         ConflictError: no candidate is pending, or the version serves already.
@@ -59,7 +73,10 @@ def promote(request: Request, owner: Owner) -> Shifted:
 
 
 def _promoted(request: Request, model: ModelState, owner: Owner) -> Shifted:
-    number = request.version if request.version is not None else model.candidate
+    challenger = _challenger(owner, model)
+    number = request.version
+    if number is None:
+        number = model.candidate if challenger is None else challenger
     if number is None:
         raise ConflictError(
             "EB412",
@@ -73,12 +90,30 @@ def _promoted(request: Request, model: ModelState, owner: Owner) -> Shifted:
             f"the gate did not promote {request.model}@{number}: a reason is needed",
             mend='add --reason "why it should serve"',
         )
-    fact = Promoted(**_shift(request, model, version, owner))
-    return _record("promote", request, fact, owner)
+    if challenger not in (None, number):
+        raise ConflictError(
+            "EB421",
+            f"{request.model}@{challenger} is in its rollout",
+            why="one version at a time",
+            mend=f"everbake rollback {request.model}, then promote the other",
+        )
+    shift = _shift(request, model, version, owner)
+    if challenger is None and model.spec.rollout and model.champion is not None:
+        begun = opened(model, version, owner.ports, request.reason, request.request)
+        return _record("promote", request, begun, owner)
+    return _record("promote", request, Promoted(**shift), owner)
+
+
+def _challenger(owner: Owner, model: ModelState) -> int | None:
+    """The version that is in its rollout."""
+    rows = owner.ports.ledger.rows("rollouts", {"rollout": model.rollout or ""})
+    return int(rows[0]["version"] or 0) if rows else None
 
 
 def rollback(request: Request, owner: Owner) -> Shifted:
     """Bring an older champion back, at once; automatic promotion is held from then on.
+
+    While a version is in its rollout, that ends, and the champion stays.
 
     Raises:
         UsageError: no such version.
@@ -93,8 +128,8 @@ def rollback(request: Request, owner: Owner) -> Shifted:
 def _rolled_back(request: Request, model: ModelState, owner: Owner) -> Shifted:
     number = request.version
     if number is None:
-        number = _served_before(owner, model)
-    version = _version(owner, model, number)
+        number = model.champion if model.rollout is not None else _served_before(owner, model)
+    version = _version(owner, model, number or 0)
     if not version["served"]:
         raise ConflictError(
             "EB414",
@@ -114,6 +149,8 @@ class _Shift(TypedDict):
     bundle_before: str | None
     reason: str
     request: str
+    rollout: str | None
+    challenger: int | None
 
 
 def _shift(request: Request, model: ModelState, version: Row, owner: Owner) -> _Shift:
@@ -124,7 +161,7 @@ def _shift(request: Request, model: ModelState, version: Row, owner: Owner) -> _
         HealthError: what it needs to answer is damaged; nothing is recorded.
     """
     number = int(version["version"] or 0)
-    if number == model.champion:
+    if number == model.champion and model.rollout is None:
         raise ConflictError(
             "EB413", f"{request.model}@{number} is the champion already", mend="everbake status"
         )
@@ -137,6 +174,8 @@ def _shift(request: Request, model: ModelState, version: Row, owner: Owner) -> _
         "bundle_before": model.champion_bundle,
         "reason": request.reason,
         "request": request.request,
+        "rollout": model.rollout,
+        "challenger": _challenger(owner, model),
     }
 
 
@@ -172,6 +211,9 @@ def _shifted(request: Request, entry: Entry, owner: Owner) -> Shifted:
     if isinstance(entry.fact, Promoted | RolledBack):
         before, now = entry.fact.champion_before, entry.fact.version
         return Shifted(request.model, now, before, entry.id)
+    if isinstance(entry.fact, RolloutOpened):
+        serves = entry.fact.champion
+        return Shifted(request.model, serves, serves, entry.id, entry.fact.rollout)
     champion = load_model(owner.ports.ledger, request.model).champion
     return Shifted(request.model, champion, champion, entry.id)
 

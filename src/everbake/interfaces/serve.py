@@ -3,18 +3,16 @@
 import argparse
 import os
 import socket
-import threading
-import time
 from functools import partial
 from pathlib import Path
 
-_GLANCE = 0.05
+from everbake.interfaces.parent import die_with
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve a project's models on an inherited listening socket."""
     told = _parser().parse_args(arguments)
-    _die_with_parent(told.parent)
+    die_with(told.parent)
     # Before numpy is imported: one thread a worker, or the slowest answers take very long.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
@@ -45,21 +43,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--allow-host", action="append", default=[], help="in the Host header")
     parser.add_argument("--parent", type=int, default=os.getppid(), help="process to die with")
     return parser
-
-
-def _die_with_parent(parent: int) -> None:
-    """End at once when the parent has: nothing that was answered is lost by that.
-
-    Watched by a thread: the signal that Linux offers for this comes when the parent's thread
-    ends, not its process, and other systems offer none.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_GLANCE)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from everbake import wiring
 from everbake.config.settings import Settings
+from everbake.core.facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.loop import model_state
 from everbake.engine.channel import Channel
 from everbake.engine.owner import Owner
@@ -107,17 +108,21 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class Workers:
-    """The processes that answer requests. One that ends is started anew."""
+    """The processes that answer requests, and the one that records. Who ends is started anew."""
 
     def __init__(
         self, up: Up, settings: Settings, listener: socket.socket, narrate: Narrate
     ) -> None:
-        """Prepare `up.workers` processes on one listening socket."""
+        """Prepare `up.workers` processes on one listening socket, and the recorder."""
         self._up = up
-        self._settings = settings
         self._listener = listener
         self._narrate = narrate
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._commands = {
+            f"worker {number}": _worker(number, up, settings, listener)
+            for number in range(up.workers)
+        }
+        self._commands["recorder"] = _entry("record", up)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopped = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="workers", daemon=True)
 
@@ -131,13 +136,13 @@ class Workers:
 
     def start(self) -> None:
         """Start whoever is not running."""
-        for number in range(self._up.workers):
-            process = self._processes.get(number)
+        for name, command in self._commands.items():
+            process = self._processes.get(name)
             if process is not None and process.poll() is None:
                 continue
             if process is not None:
-                self._narrate(f"worker {number} ended ({process.returncode}); starting it anew\n")
-            self._processes[number] = self._spawn(number)
+                self._narrate(f"{name} ended ({process.returncode}); starting it anew\n")
+            self._processes[name] = self._spawn(command)
 
     def wait_until_ready(self) -> None:
         """Return when all workers answer.
@@ -159,35 +164,50 @@ class Workers:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Let the workers finish what they have begun, and end them."""
+        """Let the workers finish what they have begun, and end them; the recorder last."""
         self._stopped.set()
         if self._keeper.is_alive():
             self._keeper.join()
-        for process in self._processes.values():
-            process.terminate()
-        for process in self._processes.values():
-            try:
-                process.wait(_GOODBYE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        recorder = self._processes.pop("recorder", None)
+        workers = list(self._processes.values())
+        for ending in (workers, [] if recorder is None else [recorder]):
+            _end(ending)
 
-    def _spawn(self, number: int) -> subprocess.Popen[bytes]:
-        told = [
-            *("--project", str(self._up.project.absolute())),
-            *("--fd", str(self._listener.fileno())),
-            *("--worker", str(number), "--sync", self._settings.log_sync),
-            *("--parent", str(os.getpid())),
-        ]
-        for name in self._settings.allow_hosts:
-            told += ["--allow-host", name]
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-P", "-m", "everbake.interfaces.serve", *told],
+            [sys.executable, "-P", "-m", *command],
             pass_fds=(self._listener.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
             start_new_session=True,
         )
+
+
+def _entry(module: str, up: Up) -> list[str]:
+    place = ["--project", str(up.project.absolute()), "--parent", str(os.getpid())]
+    return [f"everbake.interfaces.{module}", *place]
+
+
+def _worker(number: int, up: Up, settings: Settings, listener: socket.socket) -> list[str]:
+    told = [
+        *_entry("serve", up),
+        *("--fd", str(listener.fileno())),
+        *("--worker", str(number), "--sync", settings.log_sync),
+    ]
+    for name in settings.allow_hosts:
+        told += ["--allow-host", name]
+    return told
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(_GOODBYE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 class Watch:
@@ -227,6 +247,7 @@ class Watch:
                 self._take(model, path)
         for model in models:
             self._settle(model)
+            self._roll(model)
 
     def _complain(self, about: str, text: str) -> None:
         """Tell what is wrong, unless that was the last thing told about it."""
@@ -261,6 +282,20 @@ class Watch:
         self._later.pop(path, None)
         self._folders.took(model, path)
 
+    def _roll(self, model: str) -> None:
+        """Take the step that follows for a version in its rollout."""
+        entry = self._owner.roll(model)
+        if entry is None:
+            return
+        fact = entry.fact
+        if isinstance(fact, RolloutOpened):
+            self._narrate(f"{model}@{fact.version}: {_exposed(fact.exposure)} begins\n")
+        elif isinstance(fact, RolloutMoved):
+            self._narrate(f"{model}@{fact.version}: {_exposed(fact.exposure)}. {fact.because}\n")
+        elif isinstance(fact, RolloutEnded):
+            outcome = fact.outcome.replace("_", " ")
+            self._narrate(f"{model}@{fact.version}: {outcome}. {fact.because}\n")
+
     def _settle(self, model: str) -> None:
         """Run what is due in a thread of the model's own: one model does not hold up another."""
         thread = self._threads.get(model)
@@ -279,6 +314,12 @@ class Watch:
         except EverbakeError as error:
             if error.code != _ENDED:
                 self._complain(f"runs of {model}", str(error))
+
+
+def _exposed(exposure: Exposure) -> str:
+    if exposure.kind == "shadow":
+        return "shadow"
+    return f"canary of {exposure.share:.3%}".replace("000%", "%")
 
 
 def serve_until_told(up: Up, settings: Settings, ready: Narrate, narrate: Narrate) -> None:

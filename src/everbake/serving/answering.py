@@ -82,6 +82,15 @@ class Answering:
             raise self._absent(name)
         return found
 
+    def known(self, name: str) -> None:
+        """See that there is such a model, whether or not it answers now.
+
+        Raises:
+            ProblemError: there is none.
+        """
+        if self._router.read and name not in self._router.known:
+            raise self._absent(name)
+
     async def predict(self, name: str, read: Read, key: str | None) -> Outcome:
         """Answer one request, whose body has arrived whole.
 

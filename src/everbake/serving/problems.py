@@ -35,6 +35,10 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "EB524": (400, "not HTTP"),
     "EB525": (408, "request took too long to arrive"),
     "EB526": (503, "not ready"),
+    "EB540": (400, "no labels"),
+    "EB541": (422, "wrong label"),
+    "EB542": (503, "labels cannot be kept"),
+    "EB543": (403, "another site's page"),
 }
 
 

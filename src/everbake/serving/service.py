@@ -9,6 +9,7 @@ from everbake.serving.answering import Answering
 from everbake.serving.app import App
 from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
+from everbake.serving.labels import LabelsEndpoint
 from everbake.serving.load import Loader
 from everbake.serving.native import Limits, Opener
 from everbake.serving.router import Router
@@ -63,7 +64,8 @@ class Service:
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
         self._answering = Answering(router, self._log, sources.clock.now)
-        self._app = App(endpoints(router, self._answering), worker.bounds)
+        places = endpoints(router, self._answering, state / "record.sock")
+        self._app = App(places, worker.bounds)
         loader = Loader(sources.blobs, sources.opener, worker.limits)
         place = WatchPlace(state / "serving" / f"{number}.json", worker.poll)
         self._watcher = Watcher(sources.reader, loader, router, place)
@@ -85,10 +87,11 @@ class Service:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def endpoints(router: Router, answering: Answering) -> dict[str, Endpoint]:
+def endpoints(router: Router, answering: Answering, intake: Path) -> dict[str, Endpoint]:
     """All addresses of a worker."""
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
+        "/v1/models/{name}/labels": LabelsEndpoint(answering, intake),
         "/healthz": alive,
         "/readyz": ReadyEndpoint(router),
     }

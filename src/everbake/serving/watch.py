@@ -12,15 +12,30 @@ import os
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from everbake.core.tables import Row
 from everbake.ports import Reader
 from everbake.serving.load import Loader
-from everbake.serving.router import Live, Loaded, Router
+from everbake.serving.router import Challenger, Live, Loaded, Router
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _FIRST_LOAD = 60.0
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Who is in its rollout."""
+
+    version: int
+    bundle: str
+    kind: Literal["canary", "shadow"]
+    unit: Literal["key", "request"]
+    salt: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class Target:
     bundle: str
     previous_bundle: str | None
     generation: int
+    beside: Beside | None
 
     @staticmethod
     def of(row: Row) -> "Target":
@@ -43,7 +59,21 @@ class Target:
             str(row["bundle"]),
             None if previous is None else str(previous),
             int(row["generation"] or 0),
+            _beside(row),
         )
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """What has to be loaded."""
+        return (self.bundle,) if self.beside is None else (self.bundle, self.beside.bundle)
+
+
+def _beside(row: Row) -> Beside | None:
+    if row.get("challenger") is None:
+        return None
+    names = {field: row[field] for field in ("kind", "unit", "salt", "share")}
+    place = {"version": row["challenger"], "bundle": row["challenger_bundle"]}
+    return msgspec.convert({**names, **place}, Beside)
 
 
 @dataclass(frozen=True)
@@ -126,7 +156,7 @@ class Watcher:
         except Exception:  # noqa: BLE001 - a ledger out of reach is asked again; what is loaded goes on
             _log.exception("the ledger cannot be read")
         for model, live in self._router.live.items():
-            if not live.loaded.answers.alive:
+            if not live.alive:
                 self._move(model)
         self._acknowledge()
 
@@ -171,19 +201,19 @@ class Watcher:
 
     def _arrived(self, model: str) -> bool:
         live = self._router.live.get(model)
-        if live is None or not live.loaded.answers.alive:
+        if live is None or not live.alive:
             return False
         return live.generation == self._targets[model].generation
 
     async def _try(self, target: Target) -> None:
         try:
-            loaded = await self._load(target.model, target.bundle)
+            loaded = [await self._load(target.model, bundle) for bundle in target.bundles]
         except Exception as error:  # noqa: BLE001 - whatever it is, the old version answers on
             self._errors[target.model] = f"version {target.version}: {error}"
             self._acknowledge()
             return
         if self._targets[target.model] == target:
-            live = Live(target.version, target.generation, loaded)
+            live = _live(target, *loaded)
             self._router.live = {**self._router.live, target.model: live}
             self._errors.pop(target.model, None)
 
@@ -225,7 +255,9 @@ class Watcher:
 
     def _wanted(self, model: str, bundle: str) -> bool:
         target, live = self._targets[model], self._router.live[model]
-        return bundle in (target.bundle, target.previous_bundle, live.loaded.bundle)
+        beside = () if live.challenger is None else (live.challenger.loaded.bundle,)
+        serving = (live.loaded.bundle, *beside)
+        return bundle in (*target.bundles, target.previous_bundle, *serving)
 
     def _acknowledge(self) -> None:
         """Say what answers now, if that has changed; tried again at the next look."""
@@ -282,3 +314,13 @@ class Watcher:
             ),
             default=0,
         )
+
+
+def _live(target: Target, loaded: Loaded, challenger: Loaded | None = None) -> Live:
+    beside = target.beside
+    if beside is None or challenger is None:
+        return Live(target.version, target.generation, loaded)
+    exposed = Challenger(
+        beside.version, challenger, beside.kind, beside.unit, beside.salt, beside.share
+    )
+    return Live(target.version, target.generation, loaded, exposed)

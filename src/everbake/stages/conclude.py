@@ -31,12 +31,13 @@ def conclude(
         return _failed(pinned, evaluated, model)
     verdict = msgspec.json.decode(evaluated.decision, type=_Verdict).verdict
     # A winner over somebody who no longer serves has not beaten the one who does.
-    free = not model.held and model.champion == pinned.champion
-    serves = verdict == "promoted" and free
+    free = not model.held and model.rollout is None and model.champion == pinned.champion
+    won = verdict == "promoted" and free
+    rolls = won and bool(pinned.spec.rollout) and model.champion is not None
     return Concluded(
         model=pinned.model,
         run=pinned.run,
-        state="waiting" if verdict == "promoted" and not serves else "finished",
+        state="waiting" if verdict == "promoted" and not won else "finished",
         data_version=pinned.data_version,
         recipe=pinned.recipe,
         cause=pinned.cause,
@@ -46,7 +47,8 @@ def conclude(
         bundle=evaluated.serves,
         runtime=trained.runtime,
         decision=evaluated.decision,
-        serves=serves,
+        serves=won and not rolls,
+        rolls=rolls,
         champion_before=model.champion,
         bundle_before=model.champion_bundle,
         candidate_before=model.candidate,

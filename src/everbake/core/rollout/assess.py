@@ -71,7 +71,7 @@ def assess(plan: Plan, tally: Tally, moment: Moment) -> Assessment:
     awaited = _awaited(plan, tally, moment, found)
     step, because = _step(plan, tally, moment, found, (mismatch, awaited))
     checks = tuple(_check(finding) for finding in found)
-    if plan.quality is None:
+    if plan.why_no_quality:
         checks += (Check("quality", "unknown", f"not judged here: {plan.why_no_quality}"),)
     if plan.kind == "canary":
         checks += (_traffic(mismatch, tally),)

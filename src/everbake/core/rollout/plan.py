@@ -83,6 +83,7 @@ class Baseline:
         kurtosis: of that loss.
         largest: its 99 % quantile.
         zero_one: whether every loss is 0 or 1.
+        spread: standard deviation of its numeric predictions.
     """
 
     requests: int = 0
@@ -93,6 +94,7 @@ class Baseline:
     kurtosis: float = 0.0
     largest: float = 0.0
     zero_one: bool = False
+    spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,9 @@ class Plan:
         unit: what is assigned: a caller's `key`, or each `request`.
         salt: of the assignment.
         stages: one after the other.
-        rates: errors and slow answers.
-        quality: the recipe's metric as a loss a row; None where it is not judged here.
-        why_no_quality: why not.
+        rates: errors, slow answers, and wrong ones where the metric's loss is 0 or 1.
+        loss: the metric's loss a row, where it is another.
+        why_no_quality: why neither is judged here.
         metric: the recipe's metric.
         maturity: seconds after which a label is final.
         limit: seconds after which the part ends undecided.
@@ -121,7 +123,7 @@ class Plan:
     salt: str
     stages: tuple[Stage, ...]
     rates: tuple[RateRule, ...]
-    quality: RateRule | LossRule | None
+    loss: LossRule | None
     why_no_quality: str
     metric: str
     maturity: float
@@ -148,19 +150,19 @@ def planned(spec: PartSpec, metric: str, maturity: float, before: Baseline, salt
     if spec.kind == "canary" and budget is not None:  # a shadow makes nobody wait
         rates.append(_rate("slow", spec.margins[1], before.slow, before, spec))
     quality, why = _quality(spec, metric, maturity, before)
-    weights = {rule.name: _WEIGHTS[rule.name] for rule in rates}
-    if quality is not None:
-        weights["quality"] = _WEIGHTS["quality"]
-    shares = {name: spec.alpha * w / sum(weights.values()) for name, w in weights.items()}
-    if quality is not None:
-        quality = replace(quality, alpha=shares["quality"])
+    if isinstance(quality, RateRule):
+        rates.append(quality)
+    names = [rule.name for rule in rates] + ["quality"] * isinstance(quality, LossRule)
+    total = sum(_WEIGHTS[name] for name in names)
+    shares = {name: spec.alpha * _WEIGHTS[name] / total for name in names}
+    loss = replace(quality, alpha=shares["quality"]) if isinstance(quality, LossRule) else None
     return Plan(
         kind=spec.kind,
         unit=spec.unit,
         salt=salt,
         stages=stages,
         rates=tuple(replace(rule, alpha=shares[rule.name]) for rule in rates),
-        quality=quality,
+        loss=loss,
         why_no_quality=why,
         metric=metric,
         maturity=maturity,
@@ -168,6 +170,7 @@ def planned(spec: PartSpec, metric: str, maturity: float, before: Baseline, salt
         most=spec.most,
         budget=budget if spec.kind == "canary" else None,
         segments=spec.segments,
+        spread=before.spread,
     )
 
 

@@ -45,10 +45,8 @@ class Finding:
 def findings(plan: Plan, tally: Tally) -> list[Finding]:
     """What every rule of the plan says."""
     found = [_rate(rule, plan, tally) for rule in plan.rates]
-    if isinstance(plan.quality, RateRule):
-        found.append(_wrong(plan.quality, plan, tally))
-    elif plan.quality is not None:
-        found.append(_loss(plan.quality, plan, tally))
+    if plan.loss is not None:
+        found.append(_loss(plan.loss, plan, tally))
     return [_kept(finding, tally) for finding in found]
 
 
@@ -101,10 +99,11 @@ def _counts(rule: str, plan: Plan, tally: Tally) -> _Counts:
 
 
 def _rate(rule: RateRule, plan: Plan, tally: Tally) -> Finding:
-    counts = _counts(rule.name, plan, tally)
-    if plan.kind == "shadow":
-        return _alone(rule, counts)
-    return _compared(rule, counts)
+    if plan.kind == "canary":
+        return _compared(rule, _counts(rule.name, plan, tally))
+    if rule.name == "quality":
+        return _discordant(rule, tally)
+    return _alone(rule, _counts(rule.name, plan, tally))
 
 
 def _compared(rule: RateRule, counts: _Counts) -> Finding:
@@ -180,9 +179,8 @@ def _alone(rule: RateRule, counts: _Counts) -> Finding:
     )
 
 
-def _wrong(rule: RateRule, plan: Plan, tally: Tally) -> Finding:
-    if plan.kind == "canary":
-        return _compared(rule, _counts(rule.name, plan, tally))
+def _discordant(rule: RateRule, tally: Tally) -> Finding:
+    """Sequential McNemar: of the pairs on which one alone was wrong, half would be each one's."""
     pairs = tally.pairs
     both = [Events(0.5, pairs.only_challenger + pairs.only_champion)]
     worse = log_worse(both, pairs.only_challenger)

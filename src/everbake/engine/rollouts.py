@@ -1,0 +1,153 @@
+"""Opens the rollout of a version that won, and takes the steps that follow from what was seen."""
+
+from dataclasses import asdict
+
+import msgspec
+
+from everbake.core.facts import (
+    Entry,
+    Exposure,
+    RolloutEnded,
+    RolloutMoved,
+    RolloutOpened,
+    digest,
+)
+from everbake.core.loop import ModelState
+from everbake.core.rollout.assess import Assessment, Moment, assess
+from everbake.core.rollout.plan import Plan, planned
+from everbake.core.tables import Row
+from everbake.ports import Ports
+
+_BEFORE = 7 * 86400.0  # seconds of the champion that a plan is made from
+_STOPS = ("roll_back", "invalid")  # steps that are taken although the model is paused
+_OUTCOMES = {"promote": "promoted", "roll_back": "rolled_back"}
+
+
+def opened(
+    model: ModelState, version: Row, ports: Ports, reason: str = "", request: str = ""
+) -> RolloutOpened:
+    """The fact that a version begins to take over from the champion, with its frozen plan.
+
+    Args:
+        model: with a champion, and a recipe that declares a rollout.
+        version: a row of `versions`.
+        ports: the outside.
+        reason: of a person who asks for it.
+        request: and the request.
+    """
+    number, champion = int(version["version"] or 0), model.champion or 0
+    why = request or str(version["run"])
+    rollout = digest("rollout", model.model, str(number), str(champion), why)[:16]
+    plans = tuple(_plans(model, champion, rollout, ports))
+    return RolloutOpened(
+        model=model.model,
+        rollout=rollout,
+        version=number,
+        bundle=str(version["bundle"]),
+        champion=champion,
+        plan=msgspec.json.encode(plans, order="deterministic").decode(),
+        exposure=_exposure(plans[0], 0),
+        reason=reason,
+        request=request,
+    )
+
+
+def _plans(model: ModelState, champion: int, rollout: str, ports: Ports) -> list[Plan]:
+    metric, since = model.spec.gate.metric, ports.clock.now() - _BEFORE
+    return [
+        planned(
+            part,
+            metric,
+            model.spec.table.maturity,
+            ports.records.baseline(model.model, champion, since, part.latency, metric),
+            digest("salt", rollout, str(place))[:16],
+        )
+        for place, part in enumerate(model.spec.rollout)
+    ]
+
+
+def rollout_id(fact: RolloutOpened) -> str:
+    """The id of the fact that opens a rollout."""
+    return digest("rollout_opened", fact.rollout)
+
+
+def look_after(rollout: Row, model: ModelState, ports: Ports) -> Entry | None:
+    """Take the step that follows for an open rollout, if one does.
+
+    Args:
+        rollout: a row of `rollouts`, open.
+        model: as it is now, and nobody else may decide about it.
+        ports: the outside.
+    """
+    plans = msgspec.json.decode(str(rollout["plan"]), type=tuple[Plan, ...])
+    part, stage = int(rollout["part"] or 0), int(rollout["stage"] or 0)
+    fact: RolloutMoved | RolloutEnded | None = _unloadable(rollout, model, ports)
+    if fact is None:
+        assessment = assessed(rollout, ports)
+        if assessment.step == "wait" or (model.paused and assessment.step not in _STOPS):
+            return None
+        fact = _stepped(rollout, model, plans, assessment)
+    step_id = digest("rollout_step", str(rollout["rollout"]), str(part), str(stage))
+    return ports.ledger.record(step_id, fact)
+
+
+def assessed(rollout: Row, ports: Ports) -> Assessment:
+    """What follows for an open rollout now."""
+    plans = msgspec.json.decode(str(rollout["plan"]), type=tuple[Plan, ...])
+    part, now = int(rollout["part"] or 0), ports.clock.now()
+    moment = Moment(
+        int(rollout["stage"] or 0),
+        now - float(rollout["stage_opened"] or 0.0),
+        now - float(rollout["part_opened"] or 0.0),
+    )
+    return assess(plans[part], ports.records.tally(str(rollout["rollout"]), part), moment)
+
+
+def _unloadable(rollout: Row, model: ModelState, ports: Ports) -> RolloutEnded | None:
+    deployed = ports.ledger.rows("deployments", {"model": model.model})
+    why = ports.release.refused(model.model, int(deployed[0]["generation"] or 0))
+    if why is None:
+        return None
+    return _ended(rollout, model, "failed", f"Because a server could not load it: {why}.", "{}")
+
+
+def _stepped(
+    rollout: Row, model: ModelState, plans: tuple[Plan, ...], assessment: Assessment
+) -> RolloutMoved | RolloutEnded:
+    """The next stage, the next part, or the end."""
+    part, stage = int(rollout["part"] or 0), int(rollout["stage"] or 0)
+    evidence = msgspec.json.encode(asdict(assessment)).decode()
+    onward = {"advance": (part, stage + 1), "promote": (part + 1, 0)}.get(assessment.step)
+    if onward is None or onward[0] == len(plans):
+        outcome = _OUTCOMES.get(assessment.step, assessment.step)
+        return _ended(rollout, model, outcome, assessment.because, evidence)
+    return RolloutMoved(
+        model=model.model,
+        rollout=str(rollout["rollout"]),
+        version=int(rollout["version"] or 0),
+        part=onward[0],
+        stage=onward[1],
+        exposure=_exposure(plans[onward[0]], onward[1]),
+        because=assessment.because,
+        evidence=evidence,
+    )
+
+
+def _ended(
+    rollout: Row, model: ModelState, outcome: str, because: str, evidence: str
+) -> RolloutEnded:
+    return RolloutEnded(
+        model=model.model,
+        rollout=str(rollout["rollout"]),
+        version=int(rollout["version"] or 0),
+        bundle=str(rollout["bundle"]),
+        outcome=outcome,
+        champion_before=model.champion,
+        bundle_before=model.champion_bundle,
+        because=because,
+        evidence=evidence,
+    )
+
+
+def _exposure(plan: Plan, stage: int) -> Exposure:
+    return Exposure(plan.kind, plan.unit, plan.salt, plan.stages[stage].share)

@@ -1,0 +1,51 @@
+"""The process entry of the recorder: `python -m everbake.interfaces.record`."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from everbake.interfaces.parent import die_with
+
+_PAUSE = 0.05  # seconds between two looks
+_BUSY = 75  # exit code: another process records
+_AGAIN = 1.0  # seconds after a look that failed
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Record what is answered, until told to end."""
+    told = _parser().parse_args(arguments)
+    die_with(told.parent)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from everbake import wiring
+
+    # Whoever answers comes first.
+    os.nice(5)
+    with wiring.recording(told.project.absolute()) as found:
+        if found is None:  # whoever has it ends soon, or is a command
+            sys.exit(_BUSY)
+        recorder, intake = found
+        intake.start()
+        while True:
+            try:
+                recorder.look()
+            except Exception:  # noqa: BLE001 - a full disk has room again some day
+                _log.exception("what was answered cannot be recorded")
+                time.sleep(_AGAIN)
+            time.sleep(_PAUSE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="everbake.interfaces.record", description=__doc__)
+    parser.add_argument("--project", type=Path, required=True, help="the project's folder")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="process to die with")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

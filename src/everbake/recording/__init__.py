@@ -1,0 +1,1 @@
+"""The process beside the workers: turns what was answered, and labels, into records."""

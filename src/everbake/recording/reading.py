@@ -1,0 +1,68 @@
+"""Looks into the record store without changing it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from everbake.core.rollout.plan import Baseline
+from everbake.core.rollout.tally import Tally
+from everbake.recording.hours import baseline, decoded, hour_of
+from everbake.recording.losses import zero_one
+
+
+class RecordReader:
+    """The record store of a project, which may not be there yet.
+
+    Args:
+        path: of its file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def baseline(
+        self, model: str, version: int, since: float, budget: float | None, metric: str
+    ) -> Baseline:
+        """What a version did since a moment; see `ports.Records`."""
+        query = (
+            "SELECT requests, errors, latencies, scores, losses FROM hours "
+            "WHERE model = ? AND version = ? AND hour >= ?"
+        )
+        with self._opened() as connection:
+            rows = connection.execute(query, (model, version, hour_of(since))).fetchall()
+        return baseline((decoded(*row) for row in rows), budget, zero_one=zero_one(metric))
+
+    def tally(self, rollout: str, part: int) -> Tally:
+        """What one part of a rollout has seen so far."""
+        query = "SELECT tally FROM tallies WHERE rollout = ? AND part = ?"
+        with self._opened() as connection:
+            row = connection.execute(query, (rollout, part)).fetchone()
+        return Tally() if row is None else msgspec.json.decode(row[0], type=Tally)
+
+    def labels(self, model: str, ids: list[str]) -> dict[str, object]:
+        """The labels of these predictions, where they are known."""
+        query = "SELECT label FROM outcomes WHERE model = ? AND id = ?"
+        found: dict[str, object] = {}
+        with self._opened() as connection:
+            for name in ids:
+                row = connection.execute(query, (model, name)).fetchone()
+                if row is not None:
+                    found[name] = msgspec.json.decode(row[0])
+        return found
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        from everbake.recording.schema import SCHEMA
+
+        if not self._path.exists():
+            connection = sqlite3.connect(":memory:")
+            connection.executescript(SCHEMA)
+        else:
+            connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        try:
+            yield connection
+        finally:
+            connection.close()

@@ -1,0 +1,233 @@
+"""Puts the parts together: what is new in the log, and labels, each recorded in one transaction."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from everbake.core.frames import Answered
+from everbake.core.spec import RecipeSpec
+from everbake.ports import Reader
+from everbake.recording.follow import RolloutBook
+from everbake.recording.hours import Hour, decoded, encoded, hour_of
+from everbake.recording.labels import Label, LabelBook, LabelCounts
+from everbake.recording.losses import row_losses
+from everbake.recording.opened import open_rollouts
+from everbake.recording.store import RecordStore, plain
+from everbake.recording.tail import Piece, Tail
+
+_AT_ONCE = 5_000  # answers that are judged in one transaction
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is known of a model's recipe."""
+
+    metric: str
+    delay: float
+    key: str | None
+
+
+@dataclass(frozen=True)
+class _Due:
+    """An answer whose label is final."""
+
+    model: str
+    id: str
+    role: str
+    version: int
+    time: float
+    generation: int
+    caller: str | None
+    prediction: str
+    label: str
+
+
+class Recorder:
+    """Records for one project. Its methods may be called from several threads.
+
+    Args:
+        log: the folder of the prediction log.
+        store: where to.
+        reader: the ledger.
+        now: the time.
+    """
+
+    def __init__(
+        self, log: Path, store: RecordStore, reader: Reader, now: Callable[[], float]
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._reader = reader
+        self._now = now
+        self._tail = Tail(log, store.cursors())
+        self._book = RolloutBook(store)
+        self._labels = LabelBook(store)
+        self._models: dict[str, _Model] = {}
+        self._seen: int | None = None
+        self._guard = threading.Lock()
+
+    def look(self) -> None:
+        """Record what is new."""
+        with self._guard:
+            try:
+                for piece in self._tail.news():
+                    self._know()  # after the read: no request can be newer than what is known
+                    with self._store.transaction():
+                        self._record(piece)
+                        self._book.write()
+                self._know()
+                while self._judge():
+                    pass
+            except BaseException:
+                # What was read and not recorded is read again.
+                self._tail = Tail(self._log, self._store.cursors())
+                self._book.forget()
+                raise
+
+    def behind(self) -> int:
+        """Bytes of the log that are not recorded yet."""
+        return self._tail.behind()
+
+    def label(self, model: str, labels: Sequence[Label]) -> LabelCounts:
+        """Keep labels, durably."""
+        self.look()  # they may be about answers that have just been given
+        with self._guard, self._store.transaction():
+            counts, settled = self._labels.take(model, labels)
+            self._await(model, settled)
+        self.look()
+        return counts
+
+    def _know(self) -> None:
+        """The rollouts and recipes as the ledger has them now."""
+        number = self._reader.version()
+        if number == self._seen:
+            return
+        self._models = {str(row["model"]): _known(row) for row in self._reader.rows("models")}
+        self._book.know(open_rollouts(self._reader))
+        self._seen = number
+
+    def _record(self, piece: Piece) -> None:
+        place = (piece.segment, piece.model, piece.offset, *piece.anchor)
+        self._store.put("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)", [place])
+        key = self._models[piece.model].key if piece.model in self._models else None
+        hours: dict[tuple[int, int], Hour] = {}
+        answers: list[tuple[str, str, str, int, float, int, str | None, str | None, str]] = []
+        for one in piece.answered:
+            self._book.count(piece.model, one)
+            if one.role != "shadow":
+                self._count(piece.model, one, hours)
+            answers += _answers(piece.model, one, key)
+        self._store.put(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", answers
+        )
+        self._keep(piece.model, hours)
+        given = [(answer[1], answer[6]) for answer in answers if answer[2] != "shadow"]
+        self._await(piece.model, self._labels.answered(piece.model, given))
+
+    def _count(self, model: str, one: Answered, hours: dict[tuple[int, int], Hour]) -> None:
+        hour = self._hour(model, one.version, hour_of(one.time), hours)
+        hour.count(one.seconds, failed=one.error is not None)
+        for prediction in one.predictions:
+            if isinstance(prediction, float):
+                hour.scores = hour.scores.add(prediction)
+
+    def _hour(
+        self, model: str, version: int, hour: int, hours: dict[tuple[int, int], Hour]
+    ) -> Hour:
+        if (version, hour) not in hours:
+            rows = self._store.rows(
+                "SELECT requests, errors, latencies, scores, losses FROM hours "
+                "WHERE model = ? AND version = ? AND hour = ?",
+                (model, version, hour),
+            )
+            hours[version, hour] = decoded(*rows[0]) if rows else Hour()  # type: ignore[arg-type]
+        return hours[version, hour]
+
+    def _keep(self, model: str, hours: dict[tuple[int, int], Hour]) -> None:
+        self._store.put(
+            "INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(model, version, hour, *encoded(kept)) for (version, hour), kept in hours.items()],
+        )
+
+    def _await(self, model: str, ids: Sequence[str]) -> None:
+        """Judge these answers once their labels are final."""
+        delay = self._models[model].delay if model in self._models else 0.0
+        self._store.put(
+            "INSERT OR IGNORE INTO due SELECT min(a.time) + ?, a.model, a.id FROM answers a "
+            "JOIN outcomes o ON o.model = a.model AND o.id = a.id "
+            "WHERE a.model = ? AND a.id = ? AND o.judged = 0 GROUP BY a.id",
+            [(delay, model, each) for each in ids],
+        )
+
+    def _judge(self) -> bool:
+        """Judge answers whose labels are final; whether there may be more of them."""
+        rows = self._store.rows(
+            "SELECT model, id, ready FROM due WHERE ready <= ? ORDER BY ready LIMIT ?",
+            (self._now(), _AT_ONCE),
+        )
+        if not rows:
+            return False
+        with self._store.transaction():
+            for model in sorted({str(row[0]) for row in rows}):
+                if model in self._models:
+                    self._judge_model(model, [str(row[1]) for row in rows if row[0] == model])
+            self._store.put(
+                "DELETE FROM due WHERE model = ? AND id = ? AND ready = ?",
+                rows,  # type: ignore[arg-type]
+            )
+            self._book.write()
+        return len(rows) == _AT_ONCE
+
+    def _judge_model(self, model: str, ids: Sequence[str]) -> None:
+        found = [due for each in ids for due in self._answers_of(model, each)]
+        losses = row_losses(
+            self._models[model].metric, [(due.prediction, due.label) for due in found]
+        )
+        hours: dict[tuple[int, int], Hour] = {}
+        of_one: dict[str, dict[str, float]] = {}
+        for due, loss in zip(found, losses, strict=True):
+            if loss is None:
+                continue
+            of_one.setdefault(due.id, {})[due.role] = loss
+            if due.role != "shadow":
+                self._hour(model, due.version, hour_of(due.time), hours).lose(loss)
+        for due in found:
+            if due.role != "shadow" and due.id in of_one:
+                self._book.judge(model, of_one[due.id], due.generation, due.caller)
+        self._keep(model, hours)
+        self._store.put(
+            "UPDATE outcomes SET judged = 1 WHERE model = ? AND id = ?",
+            [(model, each) for each in ids],
+        )
+
+    def _answers_of(self, model: str, answer: str) -> list[_Due]:
+        rows = self._store.rows(
+            "SELECT a.model, a.id, a.role, a.version, a.time, a.generation, a.caller, "
+            "a.prediction, o.label FROM answers a "
+            "JOIN outcomes o ON o.model = a.model AND o.id = a.id "
+            "WHERE a.model = ? AND a.id = ? AND o.judged = 0",
+            (model, answer),
+        )
+        return [_Due(*row) for row in rows]  # type: ignore[arg-type]
+
+
+def _known(row: object) -> _Model:
+    spec = msgspec.json.decode(str(row["spec"]), type=RecipeSpec)  # type: ignore[index]
+    return _Model(spec.gate.metric, spec.table.maturity, spec.table.key)
+
+
+def _answers(
+    model: str, one: Answered, key: str | None
+) -> list[tuple[str, str, str, int, float, int, str | None, str | None, str]]:
+    """The rows of `answers` for one request."""
+    made = []
+    for place, prediction in enumerate(one.predictions):
+        row = one.rows[place] if place < len(one.rows) else {}
+        named = row.get(key) if key is not None else None
+        name = one.key if named is None else str(named)
+        where = (model, one.ids[place], one.role, one.version, one.time, one.generation)
+        made.append((*where, name, one.key, plain(prediction)))
+    return made
