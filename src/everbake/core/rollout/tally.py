@@ -1,130 +1,275 @@
-"""What was seen during one part of a rollout: counts that are added to, and never reset.
+"""What is counted during a rollout: small, mergeable, the same in whatever order it came.
 
-Whether a caller with a key was counted before is not known here: with `unit="key"` the unit is
-the caller, and whoever counts passes each one's first event only.
+Which unit an event belongs to is not known here. A user who is always served by the same model
+counts once, with the first event only: the caller remembers who was counted, and passes on no
+more. The same holds for retries (part of their first request), requests that have not finished
+(counted once they finish, or as a failure when they time out), health checks (never counted) and
+labels younger than the plan's maturity (not passed on yet, in either arm).
 """
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import zip_longest
 
-from everbake.statistics.running import NOTHING, Moments
+from everbake.statistics.running import Moments, moments
+from everbake.statistics.sketch import Sketch, sketch
 
-MOST_CLASSES = 20
 MOST_SEGMENTS = 50
-_SAMPLE = 1_000
+MOST_CLASSES = 20
+OTHER = "(other)"
+_APART = 0.1  # of the champion's sd: scores further apart count as different
+
+Directions = tuple[tuple[str, str, int], ...]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Served:
+    """A request that finished: its stage, its arm, and what became of it."""
+
+    stage: int
+    canary: bool
+    error: bool = False
+    over_budget: bool = False
+
+
+@dataclass(frozen=True)
+class Matured:
+    """A request whose label has matured: its stage, its arm and its (clipped) loss."""
+
+    stage: int
+    canary: bool
+    loss: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A request that both models answered.
+
+    Attributes:
+        champion: the champion's decision; None for scores.
+        canary: the shadow's.
+        difference: the shadow's score minus the champion's; None for decisions without a score.
+        segments: names of those that the request belongs to.
+        champion_failed: the champion gave an error.
+        canary_failed: the shadow gave an error. A failure has no difference and no direction.
+    """
+
+    champion: str | None = None
+    canary: str | None = None
+    difference: float | None = None
+    segments: tuple[str, ...] = ()
+    champion_failed: bool = False
+    canary_failed: bool = False
+
+    def differs(self, score_sd: float | None) -> bool:
+        """Whether the two answers are different ones."""
+        if self.champion is not None or self.difference is None:
+            return self.champion != self.canary
+        return abs(self.difference) > _APART * (score_sd or 0.0)
+
+
+@dataclass(frozen=True)
 class Arm:
-    """One arm in one stage.
+    """One model in one stage: units assigned, events among them, losses of matured labels.
 
-    Attributes:
-        n: units.
-        errors: units with a failure.
-        slow: units over the budget.
-        judged: units whose label is final.
-        wrong: of these, answered wrongly (where the loss is 0 or 1).
+    `wrong` counts losses above 0, the events of a loss of 0 or 1.
     """
 
-    n: int = 0
+    units: int = 0
     errors: int = 0
-    slow: int = 0
-    judged: int = 0
+    over_budget: int = 0
     wrong: int = 0
+    losses: Moments = field(default_factory=Moments)
+
+    def merge(self, other: "Arm") -> "Arm":
+        """The counts of both."""
+        return Arm(
+            self.units + other.units,
+            self.errors + other.errors,
+            self.over_budget + other.over_budget,
+            self.wrong + other.wrong,
+            self.losses.merge(other.losses),
+        )
 
 
-@dataclass
-class Traffic:
-    """Both arms in one stage; a shadow has the pairs in both."""
+@dataclass(frozen=True)
+class StageTally:
+    """Both arms of one stage."""
 
-    champion: Arm = field(default_factory=Arm)
-    challenger: Arm = field(default_factory=Arm)
+    canary: Arm = Arm()
+    champion: Arm = Arm()
+
+    def merge(self, other: "StageTally") -> "StageTally":
+        """The counts of both."""
+        return StageTally(self.canary.merge(other.canary), self.champion.merge(other.champion))
 
 
-@dataclass
-class Pairs:
-    """The same requests answered by both.
+@dataclass(frozen=True)
+class Discordant:
+    """Pairs on which only one of two models did badly."""
+
+    canary: int = 0
+    champion: int = 0
+
+    def merge(self, other: "Discordant") -> "Discordant":
+        """The counts of both."""
+        return Discordant(self.canary + other.canary, self.champion + other.champion)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """Requests that both models answered.
 
     Attributes:
-        n: how many.
-        differing: with another decision, or another score by more than a tenth of the spread.
-        table: by the champion's and the challenger's class, how many.
-        scores: moments of the difference of the scores, challenger minus champion.
-        sample: some of these differences, evenly over time.
-        every: how many differences one of the sample stands for.
-        losses: moments of the difference of the losses.
-        only_challenger: pairs that only the challenger got wrong.
-        only_champion: pairs that only the champion got wrong.
-        segments: moments of the difference of the scores, by segment.
+        pairs: all of them.
+        answered: those on which neither failed.
+        failed: errors of one model alone.
+        differing: answered pairs with different answers.
+        directions: champion's class, shadow's class, count; of the most frequent classes.
+        differences: of the scores.
+        spread: the same, for quantiles.
+        segments: differences of the scores by segment.
+        losses: differences of the losses of matured labels.
+        wrong: labels on which one model alone has the higher loss.
     """
 
-    n: int = 0
+    pairs: int = 0
+    answered: int = 0
+    failed: Discordant = Discordant()
     differing: int = 0
-    table: dict[str, dict[str, int]] = field(default_factory=dict)
-    scores: Moments = NOTHING
-    sample: list[float] = field(default_factory=list)
-    every: int = 1
-    losses: Moments = NOTHING
-    only_challenger: int = 0
-    only_champion: int = 0
-    segments: dict[str, Moments] = field(default_factory=dict)
+    directions: Directions = ()
+    differences: Moments = field(default_factory=Moments)
+    spread: Sketch = field(default_factory=Sketch)
+    segments: tuple[tuple[str, Moments], ...] = ()
+    losses: Moments = field(default_factory=Moments)
+    wrong: Discordant = Discordant()
 
-    def decided(self, champion: str, challenger: str) -> None:
-        """Two decisions about the same request."""
-        self.n += 1
-        self.differing += champion != challenger
-        row = self.table.setdefault(champion if self._fits(champion) else "other", {})
-        name = challenger if len(row) < MOST_CLASSES or challenger in row else "other"
-        row[name] = row.get(name, 0) + 1
-
-    def scored(self, difference: float, tolerance: float, segments: tuple[str, ...] = ()) -> None:
-        """Two scores of the same request."""
-        self.n += 1
-        self.differing += abs(difference) > tolerance
-        if self.scores.n % self.every == 0:
-            self.sample.append(difference)
-            if len(self.sample) >= 2 * _SAMPLE:
-                self.sample, self.every = self.sample[::2], 2 * self.every
-        self.scores = self.scores.add(difference)
-        for segment in segments:
-            if segment in self.segments or len(self.segments) < MOST_SEGMENTS:
-                self.segments[segment] = self.segments.get(segment, Moments()).add(difference)
-
-    def _fits(self, name: str) -> bool:
-        return name in self.table or len(self.table) < MOST_CLASSES
+    def merge(self, other: "Shadow") -> "Shadow":
+        """The counts of both."""
+        return Shadow(
+            self.pairs + other.pairs,
+            self.answered + other.answered,
+            self.failed.merge(other.failed),
+            self.differing + other.differing,
+            _directions([*self.directions, *other.directions]),
+            self.differences.merge(other.differences),
+            self.spread.merge(other.spread),
+            _segments([*self.segments, *other.segments]),
+            self.losses.merge(other.losses),
+            self.wrong.merge(other.wrong),
+        )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tally:
-    """All that one part of a rollout has seen.
+    """All that was counted: of a canary by stage, of a shadow as a whole."""
 
-    Attributes:
-        stages: the traffic of each stage.
-        champion: moments of the champion's losses.
-        challenger: moments of the challenger's losses.
-        pairs: of a shadow.
-        waiting: labels that have come and are not final yet.
-        passed: rules that were passed once: a pass is kept.
-    """
+    stages: tuple[StageTally, ...] = ()
+    shadow: Shadow = field(default_factory=Shadow)
 
-    stages: list[Traffic] = field(default_factory=list)
-    champion: Moments = NOTHING
-    challenger: Moments = NOTHING
-    pairs: Pairs = field(default_factory=Pairs)
-    waiting: int = 0
-    passed: tuple[str, ...] = ()
+    def merge(self, other: "Tally") -> "Tally":
+        """The counts of both."""
+        both = zip_longest(self.stages, other.stages, fillvalue=StageTally())
+        return Tally(tuple(a.merge(b) for a, b in both), self.shadow.merge(other.shadow))
 
-    def stage(self, number: int) -> Traffic:
-        """The traffic of a stage, begun if need be."""
-        while len(self.stages) <= number:
-            self.stages.append(Traffic())
-        return self.stages[number]
 
-    @property
-    def requests(self) -> int:
-        """Units of both arms."""
-        return sum(t.champion.n + t.challenger.n for t in self.stages)
+def tally_requests(rows: Iterable[Served]) -> Tally:
+    """Count finished requests of a canary."""
+    counts: Counter[tuple[int, bool, str]] = Counter()
+    for row in rows:
+        arm = row.stage, row.canary
+        counts[*arm, "units"] += 1
+        counts[*arm, "errors"] += row.error
+        counts[*arm, "over_budget"] += row.over_budget
+    arms: dict[tuple[int, bool], Arm] = {}
+    for stage, canary in {(stage, canary) for stage, canary, _ in counts}:
+        arm = stage, canary
+        seen = [counts[*arm, name] for name in ("units", "errors", "over_budget")]
+        arms[arm] = Arm(seen[0], seen[1], seen[2])
+    return _of_arms(arms)
 
-    @property
-    def challenger_requests(self) -> int:
-        """Units of the challenger."""
-        return sum(t.challenger.n for t in self.stages)
+
+def tally_losses(rows: Iterable[Matured]) -> Tally:
+    """Count matured labels of a canary; their requests were counted when they finished."""
+    losses: dict[tuple[int, bool], list[float]] = {}
+    for row in rows:
+        losses.setdefault((row.stage, row.canary), []).append(row.loss)
+    return _of_arms(
+        {
+            arm: Arm(wrong=sum(loss > 0 for loss in kept), losses=moments(kept))
+            for arm, kept in losses.items()
+        }
+    )
+
+
+def tally_pairs(rows: Iterable[Pair], score_sd: float | None = None) -> Tally:
+    """Count requests that champion and shadow answered; `score_sd` as in the plan."""
+    pairs = list(rows)
+    whole = [row for row in pairs if not (row.champion_failed or row.canary_failed)]
+    gaps = [row.difference for row in whole if row.difference is not None]
+    decided = Counter((row.champion or "", row.canary or "") for row in whole if _decided(row))
+    by_segment: dict[str, list[float]] = {}
+    for row in whole:
+        if row.difference is not None:
+            for name in row.segments:
+                by_segment.setdefault(name, []).append(row.difference)
+    shadow = Shadow(
+        pairs=len(pairs),
+        answered=len(whole),
+        failed=Discordant(
+            sum(row.canary_failed and not row.champion_failed for row in pairs),
+            sum(row.champion_failed and not row.canary_failed for row in pairs),
+        ),
+        differing=sum(row.differs(score_sd) for row in whole),
+        directions=_directions([(old, new, n) for (old, new), n in decided.items()]),
+        differences=moments(gaps),
+        spread=sketch(gaps),
+        segments=_segments([(name, moments(kept)) for name, kept in by_segment.items()]),
+    )
+    return Tally(shadow=shadow)
+
+
+def tally_paired_losses(rows: Iterable[tuple[float, float]]) -> Tally:
+    """Count matured labels of a shadow: the champion's and the shadow's (clipped) loss."""
+    gaps = [canary - champion for champion, canary in rows]
+    wrong = Discordant(sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps))
+    return Tally(shadow=Shadow(losses=moments(gaps), wrong=wrong))
+
+
+def _decided(row: Pair) -> bool:
+    return row.champion is not None or row.canary is not None
+
+
+def _of_arms(arms: Mapping[tuple[int, bool], Arm]) -> Tally:
+    last = max((stage for stage, _ in arms), default=-1)
+    stages = (
+        StageTally(arms.get((stage, True), Arm()), arms.get((stage, False), Arm()))
+        for stage in range(last + 1)
+    )
+    return Tally(tuple(stages))
+
+
+def _directions(counted: list[tuple[str, str, int]]) -> Directions:
+    """Sum by pair of classes; those beyond the most frequent ones become one class."""
+    sizes: Counter[str] = Counter()
+    for old, new, n in counted:
+        sizes.update({old: n})
+        sizes.update({new: n})
+    ordered = sorted(sizes, key=lambda name: (name == OTHER, -sizes[name], name))
+    kept = set(ordered[:MOST_CLASSES])
+    total: Counter[tuple[str, str]] = Counter()
+    for old, new, n in counted:
+        total[old if old in kept else OTHER, new if new in kept else OTHER] += n
+    return tuple(sorted((old, new, n) for (old, new), n in total.items()))
+
+
+def _segments(counted: list[tuple[str, Moments]]) -> tuple[tuple[str, Moments], ...]:
+    """Merge by name; the largest ones are kept."""
+    grouped: dict[str, list[Moments]] = {}
+    for name, part in counted:
+        grouped.setdefault(name, []).append(part)
+    merged = {name: reduce(Moments.merge, parts) for name, parts in grouped.items()}
+    largest = sorted(merged, key=lambda name: (-merged[name].n, name))[:MOST_SEGMENTS]
+    return tuple((name, merged[name]) for name in sorted(largest))

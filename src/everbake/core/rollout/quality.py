@@ -1,0 +1,86 @@
+"""Judge a loss once labels have matured: two arms of a canary, or the same rows of a shadow."""
+
+from math import log
+
+from everbake.core.decision import Check
+from everbake.core.rollout.findings import Finding, bounds, count, evidence, state
+from everbake.core.rollout.plan import QUALITY, Plan, QualityRule
+from everbake.core.rollout.rates import LEAST_FAILURES, PASS, counts_of, judge_rate
+from everbake.core.rollout.tally import Discordant, Shadow, Tally
+from everbake.statistics.running import Estimate, paired, unpaired
+from everbake.statistics.sequential import Split, worse
+
+_EVEN = 0.5
+
+
+def judge_quality(plan: Plan, tally: Tally, *, passed: bool) -> Finding | None:
+    """What matured labels of a canary say; None where it is not judged."""
+    rule = plan.quality
+    if rule is None:
+        return None
+    if rule.rate is not None:
+        return judge_rate(rule.rate, counts_of(plan, tally, QUALITY), passed=passed)
+    stages = [(stage.canary.losses, stage.champion.losses) for stage in tally.stages]
+    estimate = unpaired(stages)
+    if estimate is None:
+        seen = [sum(pair[arm].n for pair in stages) for arm in (0, 1)]
+        labels = f"{count(seen[0])} and {count(seen[1])} matured labels"
+        detail = f"{rule.name}: {labels} of canary and champion say nothing yet"
+        return Finding(Check(QUALITY, state(failed=False, passed=passed), detail), "", passed)
+    return _judge_mean(rule, estimate, passed=passed or estimate.upper(PASS) < rule.margin)
+
+
+def judge_pairs(plan: Plan, shadow: Shadow) -> Finding | None:
+    """What matured labels of a shadow say; None where quality is not judged."""
+    rule = plan.quality
+    if rule is None:
+        return None
+    if rule.kind == "rate":
+        return judge_discordant(QUALITY, rule.alpha, shadow.wrong)
+    estimate = paired(shadow.losses)
+    if estimate is None:
+        labels = f"{count(shadow.losses.n)} matured labels say nothing yet"
+        return Finding(Check(QUALITY, "unknown", f"{rule.name}: {labels}"))
+    return _judge_mean(rule, estimate, passed=estimate.upper(PASS) < rule.margin)
+
+
+def judge_discordant(name: str, alpha: float, seen: Discordant) -> Finding:
+    """Sequential McNemar: among pairs on which one model alone did badly, is it the canary?
+
+    Only these pairs tell the models apart, and with equal models each of them is a fair coin
+    (McNemar 1947), so they are events at an even share.
+    """
+    both = seen.canary + seen.champion
+    harm, bar = worse([Split(_EVEN, seen.canary, both)]), log(1 / alpha)
+    failed = harm >= bar and seen.canary >= LEAST_FAILURES
+    told = f"only the canary did badly on {count(seen.canary)} requests, only the champion on "
+    told += f"{count(seen.champion)}; worse than the champion: {evidence(harm, bar)}"
+    harmful = f"the canary's {name} {'is' if name == QUALITY else 'are'} worse: {told}"
+    return Finding(
+        Check(name, state(failed=failed, passed=both > 0), told), harmful if failed else ""
+    )
+
+
+def _judge_mean(rule: QualityRule, estimate: Estimate, *, passed: bool) -> Finding:
+    low = estimate.lower(rule.alpha)
+    told = (
+        f"{rule.name}: loss of the canary minus the champion's {estimate.difference:.4g}, 95 % "
+        f"{bounds(estimate.interval(PASS))} on {count(estimate.n)} labels"
+    )
+    detail = (
+        f"{told}; lower bound {low:.4g} (worse above 0); upper bound {estimate.upper(PASS):.4g} "
+        f"(acceptable below {rule.margin:.4g}){_clipping(rule)}"
+    )
+    failed = low > 0
+    because = f"the canary's quality is worse: {told}; its lower bound {low:.4g} is above 0"
+    return Finding(
+        Check(QUALITY, state(failed=failed, passed=passed), detail),
+        because if failed else "",
+        passed,
+    )
+
+
+def _clipping(rule: QualityRule) -> str:
+    if rule.clip is None:
+        return ""
+    return f"; losses above {rule.clip:.4g} count as that, for their tail is heavy"
