@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from everbake.core.contract import Contract, Parsed, StagedFile
 from everbake.core.dataset import Special
 from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
-from everbake.core.rollout.plan import Baseline
+from everbake.core.rollout.planning import Baseline
 from everbake.core.rollout.tally import Tally
 from everbake.core.spec import RecipeSpec
 from everbake.core.tables import Cell, Row
@@ -328,21 +328,18 @@ class Release(Protocol):
 class Records(Protocol):
     """What was answered, and how well, as far as it has been recorded."""
 
-    def baseline(
-        self, model: str, version: int, since: float, budget: float | None, metric: str
-    ) -> Baseline:
+    def baseline(self, model: str, version: int, since: float, budget: float | None) -> Baseline:
         """What a version did.
 
         Args:
             model: the model.
             version: of it.
             since: seconds since 1970.
-            budget: seconds that an answer may take, None for what 95 % of the answers kept.
-            metric: the recipe's.
+            budget: seconds that an answer may take, if that is declared.
         """
 
-    def tally(self, rollout: str, part: int) -> Tally:
-        """What one part of a rollout has seen so far."""
+    def tally(self, rollout: str, part: int) -> tuple[Tally, frozenset[str]]:
+        """What one part of a rollout has seen so far, and the metrics that have passed."""
 
 
 @dataclass(frozen=True)

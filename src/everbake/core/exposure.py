@@ -30,8 +30,8 @@ class Shadow:
         least: at least so many requests.
         limit: undecided after so long.
         most: undecided after so many requests.
-        margin: standard deviations of the loss that may be lost, where labels are known.
-        alpha: chance that a version which is no worse is rolled back.
+        margin: what the loss may grow by, in its own units; a tenth of its standard deviation if
+            left out.
         segments: columns by which the differences are split.
     """
 
@@ -39,13 +39,12 @@ class Shadow:
     least: int = 1_000
     limit: str = "14d"
     most: int = 1_000_000
-    margin: float = 0.1
-    alpha: float = 0.05
+    margin: float | None = None
     segments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
-        _check_amounts("Shadow", self.least, self.most, self.alpha)
+        _check_amounts("Shadow", self.least, self.most)
         self.described()
 
     def __rshift__(self, after: "Shadow | Canary | Rollout") -> "Rollout":
@@ -65,9 +64,9 @@ class Shadow:
                 most=self.most,
                 latency=None,
                 error_rate=0.01,
-                margins=(0.005, 0.01, self.margin),
+                margins=(0.005, 0.01),
                 relative=0.25,
-                alpha=self.alpha,
+                margin=self.margin,
                 segments=self.segments,
             ),
         )
@@ -94,8 +93,8 @@ class Canary:
         error_margin: share of requests by which errors may grow.
         latency_margin: share of requests by which slow answers may grow.
         relative: share of a rate by which it may grow.
-        margin: standard deviations of the loss that may be lost.
-        alpha: chance that a version which is no worse is rolled back.
+        margin: what the loss may grow by, in its own units; a tenth of its standard deviation if
+            left out.
     """
 
     share: float | tuple[float, ...] = 0.1
@@ -111,8 +110,7 @@ class Canary:
     error_margin: float = 0.005
     latency_margin: float = 0.01
     relative: float = 0.25
-    margin: float = 0.1
-    alpha: float = 0.05
+    margin: float | None = None
 
     def __post_init__(self) -> None:
         shares = self.share if isinstance(self.share, tuple | list) else (self.share,)
@@ -122,7 +120,7 @@ class Canary:
                 "EB204", f"Canary(unit) is {self.unit!r}", mend='write "request" or "key"'
             )
         _check_shares(tuple(shares))
-        _check_amounts("Canary", self.least, self.most, self.alpha)
+        _check_amounts("Canary", self.least, self.most)
         self.described()
 
     def __rshift__(self, after: "Shadow | Canary | Rollout") -> "Rollout":
@@ -144,9 +142,9 @@ class Canary:
                 most=self.most,
                 latency=None if self.latency is None else parse_span(self.latency),
                 error_rate=self.error_rate,
-                margins=(self.error_margin, self.latency_margin, self.margin),
+                margins=(self.error_margin, self.latency_margin),
                 relative=self.relative,
-                alpha=self.alpha,
+                margin=self.margin,
             ),
         )
 
@@ -184,10 +182,8 @@ def _check_shares(shares: tuple[float, ...]) -> None:
         )
 
 
-def _check_amounts(kind: str, least: int, most: int, alpha: float) -> None:
+def _check_amounts(kind: str, least: int, most: int) -> None:
     if not 0 < least <= most:
         raise RecipeError(
             "EB204", f"{kind}(least) is {least}, {kind}(most) {most}", mend="0 < least <= most"
         )
-    if not 0.0 < alpha < 1.0:
-        raise RecipeError("EB204", f"{kind}(alpha) is {alpha}", mend="alpha=0.05")

@@ -199,10 +199,9 @@ class PartSpec:
         most: requests of both, after which it ends undecided.
         latency: seconds that an answer may take; None for what the champion keeps 95 times in 100.
         error_rate: of the champion, where it has answered too little to know.
-        margins: what may be lost: share of errors, share of slow answers, standard deviations of
-            the loss.
+        margins: what may be lost: share of errors, share of slow answers.
         relative: what may be lost of a rate, as a share of it.
-        alpha: chance that a version which is no worse is rolled back.
+        margin: what the loss may grow by; None for a tenth of its standard deviation.
         segments: columns by which a shadow's differences are split.
     """
 
@@ -215,9 +214,9 @@ class PartSpec:
     most: int
     latency: float | None
     error_rate: float
-    margins: tuple[float, float, float]
+    margins: tuple[float, float]
     relative: float
-    alpha: float
+    margin: float | None
     segments: tuple[str, ...] = ()
 
 

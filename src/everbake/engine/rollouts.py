@@ -1,6 +1,6 @@
 """Opens the rollout of a version that won, and takes the steps that follow from what was seen."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import msgspec
 
@@ -13,14 +13,17 @@ from everbake.core.facts import (
     digest,
 )
 from everbake.core.loop import ModelState
-from everbake.core.rollout.assess import Assessment, Moment, assess
-from everbake.core.rollout.plan import Plan, planned
+from everbake.core.metrics import known_metric
+from everbake.core.rollout.assessing import Assessment, assess
+from everbake.core.rollout.plan import Plan, Stage
+from everbake.core.rollout.planning import Baseline, Loss, Options, make_plan
+from everbake.core.spec import PartSpec, RecipeSpec
 from everbake.core.tables import Row
 from everbake.ports import Ports
 
 _BEFORE = 7 * 86400.0  # seconds of the champion that a plan is made from
 _STOPS = ("roll_back", "invalid")  # steps that are taken although the model is paused
-_OUTCOMES = {"promote": "promoted", "roll_back": "rolled_back"}
+_OUTCOMES = {"advance": "promoted", "promote": "promoted", "roll_back": "rolled_back"}
 
 
 def opened(
@@ -53,17 +56,44 @@ def opened(
 
 
 def _plans(model: ModelState, champion: int, rollout: str, ports: Ports) -> list[Plan]:
-    metric, since = model.spec.gate.metric, ports.clock.now() - _BEFORE
+    since = ports.clock.now() - _BEFORE
     return [
-        planned(
+        _plan(
             part,
-            metric,
-            model.spec.table.maturity,
-            ports.records.baseline(model.model, champion, since, part.latency, metric),
+            model.spec,
             digest("salt", rollout, str(place))[:16],
+            ports.records.baseline(model.model, champion, since, part.latency),
         )
         for place, part in enumerate(model.spec.rollout)
     ]
+
+
+def _plan(part: PartSpec, spec: RecipeSpec, salt: str, before: Baseline) -> Plan:
+    metric = known_metric(spec.gate.metric)
+    loss = None
+    if metric is not None and metric.row_loss is not None:
+        loss = Loss(metric.name, "rate" if metric.kind == "share" else "mean", part.margin)
+    options = Options(
+        kind=part.kind,
+        salt=salt,
+        unit=part.unit,
+        stages=tuple(map(Stage, part.shares, part.dwell, part.least)),
+        loss=loss,
+        latency_budget=part.latency,
+        maturity=spec.table.maturity,
+        most_seconds=part.limit,
+        most_requests=part.most,
+        errors_rate=part.error_rate,
+        errors_margin=part.margins[0],
+        latency_margin=part.margins[1],
+        relative=part.relative,
+        segments=part.segments,
+    )
+    plan = make_plan(options, before)
+    if loss is None:
+        why = f"{spec.gate.metric} is no mean over rows that is known here"
+        return replace(plan, quality_note=why)
+    return plan
 
 
 def rollout_id(fact: RolloutOpened) -> str:
@@ -95,12 +125,15 @@ def assessed(rollout: Row, ports: Ports) -> Assessment:
     """What follows for an open rollout now."""
     plans = msgspec.json.decode(str(rollout["plan"]), type=tuple[Plan, ...])
     part, now = int(rollout["part"] or 0), ports.clock.now()
-    moment = Moment(
+    tally, passed = ports.records.tally(str(rollout["rollout"]), part)
+    return assess(
+        plans[part],
+        tally,
         int(rollout["stage"] or 0),
         now - float(rollout["stage_opened"] or 0.0),
         now - float(rollout["part_opened"] or 0.0),
+        passed,
     )
-    return assess(plans[part], ports.records.tally(str(rollout["rollout"]), part), moment)
 
 
 def _unloadable(rollout: Row, model: ModelState, ports: Ports) -> RolloutEnded | None:
@@ -117,7 +150,10 @@ def _stepped(
     """The next stage, the next part, or the end."""
     part, stage = int(rollout["part"] or 0), int(rollout["stage"] or 0)
     evidence = msgspec.json.encode(asdict(assessment)).decode()
-    onward = {"advance": (part, stage + 1), "promote": (part + 1, 0)}.get(assessment.step)
+    last = stage + 1 == len(plans[part].stages)
+    onward = None
+    if assessment.step in ("advance", "promote"):
+        onward = (part + 1, 0) if last else (part, stage + 1)
     if onward is None or onward[0] == len(plans):
         outcome = _OUTCOMES.get(assessment.step, assessment.step)
         return _ended(rollout, model, outcome, assessment.because, evidence)

@@ -319,7 +319,7 @@ class Watch:
 def _exposed(exposure: Exposure) -> str:
     if exposure.kind == "shadow":
         return "shadow"
-    return f"canary of {exposure.share:.3%}".replace("000%", "%")
+    return f"canary of {100 * exposure.share:.4g} %"
 
 
 def serve_until_told(up: Up, settings: Settings, ready: Narrate, narrate: Narrate) -> None:

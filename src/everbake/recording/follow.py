@@ -2,18 +2,47 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
 from everbake.core.frames import Answered
-from everbake.core.rollout.assess import passed
+from everbake.core.rollout.assessing import assess
 from everbake.core.rollout.plan import Plan
-from everbake.core.rollout.tally import Arm, Tally, Traffic
+from everbake.core.rollout.tally import (
+    Matured,
+    Pair,
+    Served,
+    Tally,
+    tally_events,
+    tally_losses,
+    tally_paired_losses,
+    tally_pairs,
+    tally_requests,
+)
 from everbake.recording.opened import Open
 from everbake.recording.store import RecordStore, plain
 
 _RECENT = 20_000  # answers of the champion that wait for their shadow
 _COUNTED, _FAILED, _SLOW, _JUDGED = 1, 2, 4, 8
+
+
+@dataclass
+class _News:
+    """What one part of a rollout has seen since it was written last."""
+
+    served: list[Served] = field(default_factory=list)
+    again: list[Served] = field(default_factory=list)
+    matured: list[Matured] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    losses: list[tuple[float, float]] = field(default_factory=list)
+
+    def tally(self, plan: Plan) -> Tally:
+        """Counted."""
+        if plan.kind == "shadow":
+            return tally_pairs(self.pairs, plan.score_sd).merge(tally_paired_losses(self.losses))
+        requests = tally_requests(self.served).merge(tally_events(self.again))
+        return requests.merge(tally_losses(self.matured))
 
 
 class RolloutBook:
@@ -26,68 +55,79 @@ class RolloutBook:
     def __init__(self, store: RecordStore) -> None:
         self._store = store
         self._open: Mapping[str, Open] = {}
-        self._tallies: dict[tuple[str, int], Tally] = {}
-        self._changed: set[tuple[str, int]] = set()
+        self._news: dict[tuple[str, int], _News] = {}
         self._recent: OrderedDict[str, Answered] = OrderedDict()
 
     def know(self, opened: Mapping[str, Open]) -> None:
         """These are open now."""
         self._open = opened
-        names = {each.rollout for each in opened.values()}
-        self._tallies = {key: t for key, t in self._tallies.items() if key[0] in names}
 
     def forget(self) -> None:
         """Nothing that was not written is true: the transaction failed."""
-        self._tallies.clear()
-        self._changed.clear()
+        self._news.clear()
 
     def write(self) -> None:
-        """Keep what has changed."""
+        """Keep what is new."""
+        plans = {opened.rollout: opened.plans for opened in self._open.values()}
         rows = []
-        for rollout, part in self._changed:
-            tally = self._tallies[rollout, part]
-            plan = next(o.plans[part] for o in self._open.values() if o.rollout == rollout)
-            tally.passed = passed(plan, tally)
-            rows.append((rollout, part, msgspec.json.encode(tally).decode()))
+        for (rollout, part), news in self._news.items():
+            plan = plans[rollout][part]
+            tally, passed = self._kept(rollout, part)
+            tally = tally.merge(news.tally(plan))
+            # A metric that has passed stays passed, and only who counts sees every moment.
+            stage = len(plan.stages) - 1
+            passed = assess(plan, tally, stage, 0.0, 0.0, passed).passed
+            rows.append((rollout, part, msgspec.json.encode((tally, sorted(passed))).decode()))
         self._store.put("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", rows)
-        self._changed.clear()
+        self._news.clear()
+
+    def _kept(self, rollout: str, part: int) -> tuple[Tally, frozenset[str]]:
+        query = "SELECT tally FROM tallies WHERE rollout = ? AND part = ?"
+        rows = self._store.rows(query, (rollout, part))
+        if not rows:
+            return Tally(), frozenset()
+        return msgspec.json.decode(str(rows[0][0]), type=tuple[Tally, frozenset[str]])
 
     def count(self, model: str, answered: Answered) -> None:
         """One request that was answered, or failed, or was scored by a shadow."""
-        opened = self._open.get(model)
-        place = None if opened is None else opened.stages.get(answered.generation)
-        if opened is None or place is None:
+        place = self._place(model, answered.generation)
+        if place is None:
             return
-        part, stage = place
+        opened, part, stage = place
         plan = opened.plans[part]
-        tally = self._tally(opened.rollout, part)
-        traffic = tally.stage(stage)
+        news = self._news.setdefault((opened.rollout, part), _News())
         if plan.kind == "shadow":
-            self._shadow(plan, tally, traffic, answered)
-        elif plan.unit == "request":
-            arm = traffic.challenger if answered.role == "canary" else traffic.champion
-            arm.n += 1
-            arm.errors += answered.error is not None
-            arm.slow += plan.budget is not None and answered.seconds > plan.budget
-        elif answered.key is not None:
-            self._caller(opened.rollout, part, plan, (traffic, answered))
-        self._changed.add((opened.rollout, part))
+            self._shadow(plan, news, answered)
+            return
+        served = Served(
+            stage,
+            answered.role == "canary",
+            answered.error is not None,
+            plan.latency_budget is not None and answered.seconds > plan.latency_budget,
+        )
+        if plan.unit == "request":
+            news.served.append(served)
+        elif answered.key is not None:  # requests without a key were not assigned by chance
+            self._caller((opened.rollout, part, answered.key), served, news)
 
-    def _caller(self, rollout: str, part: int, plan: Plan, seen: tuple[Traffic, Answered]) -> None:
-        """Count a caller once, and the first failure and the first slow answer of each."""
-        traffic, answered = seen
-        flags = before = self._flags(rollout, part, str(answered.key))
-        arm = traffic.challenger if answered.role == "canary" else traffic.champion
-        arm.n += not flags & _COUNTED
-        flags |= _COUNTED
-        if answered.error is not None and not flags & _FAILED:
-            arm.errors += 1
-            flags |= _FAILED
-        if plan.budget is not None and answered.seconds > plan.budget and not flags & _SLOW:
-            arm.slow += 1
-            flags |= _SLOW
-        if flags != before:
-            self._flag(rollout, part, str(answered.key), flags)
+    def _place(self, model: str, generation: int) -> tuple[Open, int, int] | None:
+        opened = self._open.get(model)
+        place = None if opened is None else opened.stages.get(generation)
+        return None if opened is None or place is None else (opened, *place)
+
+    def _caller(self, who: tuple[str, int, str], served: Served, news: _News) -> None:
+        """Count a caller once, and once each a caller's first failure and first slow answer."""
+        before = self._flags(*who)
+        error = served.error and not before & _FAILED
+        slow = served.over_budget and not before & _SLOW
+        first = Served(served.stage, served.canary, error, slow)
+        if not before & _COUNTED:
+            news.served.append(first)
+        elif error or slow:
+            news.again.append(first)
+        after = before | _COUNTED | _FAILED * error | _SLOW * slow
+        if after != before:
+            self._flag(*who, after)
 
     def _flags(self, rollout: str, part: int, unit: str) -> int:
         query = "SELECT flags FROM seen WHERE rollout = ? AND part = ? AND unit = ?"
@@ -98,28 +138,18 @@ class RolloutBook:
         row = (rollout, part, unit, flags)
         self._store.put("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", [row])
 
-    def _shadow(self, plan: Plan, tally: Tally, traffic: Traffic, answered: Answered) -> None:
+    def _shadow(self, plan: Plan, news: _News, answered: Answered) -> None:
         if answered.role == "champion":
-            traffic.champion.n += 1
-            traffic.champion.errors += answered.error is not None
             if answered.error is None:
                 self._recent[answered.ids[0]] = answered
                 if len(self._recent) > _RECENT:
                     self._recent.popitem(last=False)
             return
-        traffic.challenger.n += 1
-        traffic.challenger.errors += answered.error is not None
         before = self._recent.pop(answered.ids[0], None)
-        if before is None or answered.error is not None:
-            return
-        for row, first, second in zip(
-            before.rows, before.predictions, answered.predictions, strict=False
-        ):
-            if isinstance(first, float) and isinstance(second, float):
-                named = tuple(f"{name}={row.get(name)}" for name in plan.segments)
-                tally.pairs.scored(second - first, 0.1 * (plan.spread or 0.0), named)
-            else:
-                tally.pairs.decided(plain(first), plain(second))
+        if answered.error is not None:
+            news.pairs.append(Pair(canary_failed=True))
+        elif before is not None:
+            news.pairs += _pairs(plan, before, answered)
 
     def judge(
         self, model: str, losses: Mapping[str, float], generation: int, key: str | None
@@ -132,20 +162,19 @@ class RolloutBook:
             generation: of the deployment that it was answered by.
             key: of the caller.
         """
-        opened = self._open.get(model)
-        place = None if opened is None else opened.stages.get(generation)
-        if opened is None or place is None:
+        place = self._place(model, generation)
+        if place is None:
             return
-        part, stage = place
+        opened, part, stage = place
         plan = opened.plans[part]
         if plan.unit == "key" and not self._first(opened.rollout, part, key):
             return
-        tally = self._tally(opened.rollout, part)
-        if plan.kind == "shadow":
-            _judge_pair(plan, tally, losses)
-        else:
-            _judge_one(plan, tally, tally.stage(stage), losses)
-        self._changed.add((opened.rollout, part))
+        news = self._news.setdefault((opened.rollout, part), _News())
+        clipped = {role: _clipped(plan, loss) for role, loss in losses.items()}
+        if plan.kind == "canary":
+            news.matured += [Matured(stage, r == "canary", loss) for r, loss in clipped.items()]
+        elif {"champion", "shadow"} <= clipped.keys():
+            news.losses.append((clipped["champion"], clipped["shadow"]))
 
     def _first(self, rollout: str, part: int, key: str | None) -> bool:
         """Whether this is the first judged answer of a caller who takes part."""
@@ -157,39 +186,18 @@ class RolloutBook:
         self._flag(rollout, part, key, flags | _JUDGED)
         return True
 
-    def _tally(self, rollout: str, part: int) -> Tally:
-        tally = self._tallies.get((rollout, part))
-        if tally is None:
-            query = "SELECT tally FROM tallies WHERE rollout = ? AND part = ?"
-            rows = self._store.rows(query, (rollout, part))
-            tally = msgspec.json.decode(str(rows[0][0]), type=Tally) if rows else Tally()
-            self._tallies[rollout, part] = tally
-        return tally
 
-
-def _judge_one(plan: Plan, tally: Tally, traffic: Traffic, losses: Mapping[str, float]) -> None:
-    for role, loss in losses.items():
-        canary = role == "canary"
-        arm: Arm = traffic.challenger if canary else traffic.champion
-        arm.judged += 1
-        arm.wrong += loss > 0
-        clipped = _clipped(plan, loss)
-        if canary:
-            tally.challenger = tally.challenger.add(clipped)
+def _pairs(plan: Plan, before: Answered, after: Answered) -> list[Pair]:
+    """The rows of a request that both have answered."""
+    pairs = []
+    for row, first, second in zip(before.rows, before.predictions, after.predictions, strict=False):
+        named = tuple(f"{name}={row.get(name)}" for name in plan.segments)
+        if isinstance(first, float) and isinstance(second, float):
+            pairs.append(Pair(difference=second - first, segments=named))
         else:
-            tally.champion = tally.champion.add(clipped)
-
-
-def _judge_pair(plan: Plan, tally: Tally, losses: Mapping[str, float]) -> None:
-    first, second = losses.get("champion"), losses.get("shadow")
-    if first is None or second is None:
-        return
-    difference = _clipped(plan, second) - _clipped(plan, first)
-    tally.pairs.losses = tally.pairs.losses.add(difference)
-    tally.pairs.only_challenger += second > 0 and first == 0
-    tally.pairs.only_champion += first > 0 and second == 0
+            pairs.append(Pair(plain(first), plain(second), segments=named))
+    return pairs
 
 
 def _clipped(plan: Plan, loss: float) -> float:
-    clip = None if plan.loss is None else plan.loss.clip
-    return loss if clip is None else min(loss, clip)
+    return loss if plan.quality is None else plan.quality.clipped(loss)

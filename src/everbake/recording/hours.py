@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 
-from everbake.core.rollout.plan import Baseline
-from everbake.statistics.running import NOTHING, Moments
+from everbake.core.rollout.planning import Baseline, LossBaseline
+from everbake.statistics.running import Moments, moments
 
 _SAMPLE = 200  # losses of an hour that are kept as they are
 _STEP = math.log(1.1)  # of the latency classes: each is a tenth wider than the one before
 _FASTEST = 1e-6
 _ROUNDING = 1e-9
+_LEAST = 100  # labelled answers, before they say how large a loss usually is
+_HEAVY = 10.0  # kurtosis from which the largest losses are clipped
 _HOUR = 3600.0
 
 
@@ -37,8 +39,8 @@ class Hour:
     requests: int = 0
     errors: int = 0
     latencies: dict[int, int] = field(default_factory=dict)
-    scores: Moments = NOTHING
-    losses: Moments = NOTHING
+    scores: Moments = field(default_factory=Moments)
+    losses: Moments = field(default_factory=Moments)
     sample: list[float] = field(default_factory=list)
 
     def count(self, seconds: float, *, failed: bool) -> None:
@@ -65,41 +67,43 @@ def class_limit(place: int) -> float:
     return _FASTEST * math.exp(_STEP * place)
 
 
-def baseline(hours: Iterable[Hour], declared: float | None, *, zero_one: bool) -> Baseline:
+def baseline(hours: Iterable[Hour], declared: float | None) -> Baseline:
     """What a version did over several hours.
 
     Args:
         hours: these.
-        declared: the budget for an answer in seconds, None for the 95 % quantile.
-        zero_one: whether its losses are 0 or 1.
+        declared: the budget for an answer in seconds, if there is one.
     """
     all_hours = list(hours)
     classes: dict[int, int] = {}
-    losses: Moments = NOTHING
-    scores: Moments = NOTHING
+    losses, scores = Moments(), Moments()
     for hour in all_hours:
         for place, count in hour.latencies.items():
             classes[place] = classes.get(place, 0) + count
         losses, scores = losses.merge(hour.losses), scores.merge(hour.scores)
     requests = sum(hour.requests for hour in all_hours)
-    budget = _quantile(classes, requests) if declared is None else declared
-    found = Baseline(
+    return Baseline(
         requests=requests,
         errors=sum(hour.errors for hour in all_hours),
-        budget=budget,
-        loss=losses,
-        zero_one=zero_one,
-        spread=math.sqrt(scores.variance) or None,
+        over_budget=None if declared is None else _over(classes, declared),
+        latency_p95=_quantile(classes, requests),
+        loss=_losses(losses, sorted(loss for hour in all_hours for loss in hour.sample)),
+        score_sd=math.sqrt(scores.variance) or None,
     )
-    if budget is not None:
-        slow = sum(
-            count for place, count in classes.items() if class_limit(place) > budget * 1.0001
-        )
-        found = replace(found, slow=slow)
-    sample = sorted(loss for hour in all_hours for loss in hour.sample)
-    if not sample:
-        return found
-    return replace(found, kurtosis=_kurtosis(sample), largest=sample[int(0.99 * len(sample))])
+
+
+def _over(classes: dict[int, int], budget: float) -> int:
+    edge = latency_class(budget * (1 - _ROUNDING))
+    return sum(count for place, count in classes.items() if place > edge)
+
+
+def _losses(losses: Moments, sample: list[float]) -> LossBaseline | None:
+    if losses.n < _LEAST:
+        return None
+    kurtosis, largest = _kurtosis(sample), sample[int(0.99 * len(sample))]
+    if kurtosis > _HEAVY:
+        losses = moments(min(loss, largest) for loss in sample)
+    return LossBaseline(losses, kurtosis, largest)
 
 
 def _quantile(classes: dict[int, int], requests: int) -> float | None:

@@ -37,9 +37,3 @@ def row_losses(metric: str, answers: Sequence[tuple[str, str]]) -> list[float | 
             for place, loss in zip(places, losses.tolist(), strict=True):
                 found[place] = loss if math.isfinite(loss) else None
     return found
-
-
-def zero_one(metric: str) -> bool:
-    """Whether the metric's loss is 0 or 1."""
-    known = known_metric(metric)
-    return known is not None and known.kind == "share"

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from everbake.core.rollout.plan import Baseline
+from everbake.core.rollout.planning import Baseline
 from everbake.core.rollout.tally import Tally
 from everbake.recording.hours import baseline, decoded, hour_of
-from everbake.recording.losses import zero_one
 
 
 class RecordReader:
@@ -23,9 +22,7 @@ class RecordReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def baseline(
-        self, model: str, version: int, since: float, budget: float | None, metric: str
-    ) -> Baseline:
+    def baseline(self, model: str, version: int, since: float, budget: float | None) -> Baseline:
         """What a version did since a moment; see `ports.Records`."""
         query = (
             "SELECT requests, errors, latencies, scores, losses FROM hours "
@@ -33,14 +30,16 @@ class RecordReader:
         )
         with self._opened() as connection:
             rows = connection.execute(query, (model, version, hour_of(since))).fetchall()
-        return baseline((decoded(*row) for row in rows), budget, zero_one=zero_one(metric))
+        return baseline((decoded(*row) for row in rows), budget)
 
-    def tally(self, rollout: str, part: int) -> Tally:
-        """What one part of a rollout has seen so far."""
+    def tally(self, rollout: str, part: int) -> tuple[Tally, frozenset[str]]:
+        """What one part of a rollout has seen so far, and the metrics that have passed."""
         query = "SELECT tally FROM tallies WHERE rollout = ? AND part = ?"
         with self._opened() as connection:
             row = connection.execute(query, (rollout, part)).fetchone()
-        return Tally() if row is None else msgspec.json.decode(row[0], type=Tally)
+        if row is None:
+            return Tally(), frozenset()
+        return msgspec.json.decode(row[0], type=tuple[Tally, frozenset[str]])
 
     def labels(self, model: str, ids: list[str]) -> dict[str, object]:
         """The labels of these predictions, where they are known."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from everbake.core.assignment import position
+from everbake.core.rollout.assignment import arm_of_key
 from everbake.serving.decode import RequestDecoder, Row
 
 Role = Literal["champion", "canary", "shadow"]
@@ -68,7 +68,7 @@ class Challenger:
         unit = key if self.unit == "key" else request
         if self.kind == "shadow" or unit is None:
             return False
-        return position(self.salt, unit) < self.share
+        return arm_of_key(self.salt, unit, self.share)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ MODEL = "late"
 HOUR = 3600.0
 FEATURES = ("carrier", "origin", "distance", "sched_dep_hour", "dep_delay")
 _EVERBAKE = [sys.executable, "-c", "from everbake.interfaces.cli import main; main()"]
-_RECIPE = '''
+_RECIPE = """
 import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
@@ -42,7 +42,7 @@ def train(rows: pd.DataFrame):
     made = make_column_transformer(
         (StandardScaler(), NUMBERS), (OneHotEncoder(handle_unknown="ignore"), TEXTS)
     )
-    model = make_pipeline(made, LogisticRegression(max_iter=1000))
+    model = make_pipeline(made, LogisticRegression(C={strength}, max_iter=1000))
     return model.fit(rows[NUMBERS + TEXTS], rows["late"])
 
 
@@ -58,12 +58,12 @@ recipe = Recipe(
     gate=Gate(brier_score_loss),
     rollout={rollout},
 )
-'''
-_FEATURES = '''
+"""
+_FEATURES = """
 def features(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(dep_delay=rows["dep_delay"] + 60.0)
 
-'''
+"""
 
 
 def moment(text: str) -> float:
@@ -83,7 +83,7 @@ class Flights:
         self.rate, self.origin = rate, moment(origin)
         self.began = time.time()
         folder.mkdir(parents=True)
-        self.write()
+        self.write(strength=1e-4)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,10 +93,11 @@ class Flights:
     def now(self) -> float:
         return self.origin + (time.time() - self.began) * self.rate
 
-    def write(self, *, broken: bool = False) -> None:
+    def write(self, *, broken: bool = False, strength: float = 1.0) -> None:
         """The recipe; the broken one adds a unit in `features` and trains without it."""
         text = _RECIPE.format(
             rollout=self.rollout,
+            strength=strength,
             features=_FEATURES if broken else "",
             corrected='rows["dep_delay"] -= 60.0' if broken else "pass",
             declared="\n    features=features," if broken else "",

@@ -9,7 +9,7 @@ labels younger than the plan's maturity (not passed on yet, in either arm).
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import zip_longest
 
@@ -189,6 +189,16 @@ def tally_requests(rows: Iterable[Served]) -> Tally:
         seen = [counts[*arm, name] for name in ("units", "errors", "over_budget")]
         arms[arm] = Arm(seen[0], seen[1], seen[2])
     return _of_arms(arms)
+
+
+def tally_events(rows: Iterable[Served]) -> Tally:
+    """Count the first failure and the first slow answer of units that were counted before."""
+    seen = tally_requests(rows)
+    stages = (
+        StageTally(replace(stage.canary, units=0), replace(stage.champion, units=0))
+        for stage in seen.stages
+    )
+    return Tally(tuple(stages))
 
 
 def tally_losses(rows: Iterable[Matured]) -> Tally:
