@@ -14,16 +14,14 @@ from everbake.core.facts import (
     BatchQuarantined,
     Concluded,
     DataArrived,
-    Exposure,
     Paused,
     RecipeChanged,
     RetrainRequested,
-    RolloutMoved,
-    RolloutOpened,
     RunPinned,
     Trained,
     link,
 )
+from everbake.core.rollout_facts import Exposure, RolloutMoved, RolloutOpened
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 from everbake.core.tables import COLUMNS, KEYS
 from everbake.engine.audit import verify

@@ -1,15 +1,7 @@
 """What the facts about who serves change in the tables: runs that end, people, rollouts."""
 
-from everbake.core.facts import (
-    Concluded,
-    Entry,
-    Exposure,
-    Promoted,
-    RolledBack,
-    RolloutEnded,
-    RolloutMoved,
-    RolloutOpened,
-)
+from everbake.core.facts import Concluded, Entry, Promoted, RolledBack
+from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.tables import Put, Row
 
 _NOBODY_BESIDE: Row = dict.fromkeys(

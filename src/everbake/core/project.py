@@ -32,13 +32,11 @@ from everbake.core.facts import (
     Resumed,
     RetrainRequested,
     RolledBack,
-    RolloutEnded,
-    RolloutMoved,
-    RolloutOpened,
     RunPinned,
     Trained,
     TrainingFailed,
 )
+from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.tables import KEYS, Cell, Put, Row
 
 

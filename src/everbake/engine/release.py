@@ -10,10 +10,10 @@ from everbake.core.facts import (
     Promoted,
     Resumed,
     RolledBack,
-    RolloutOpened,
     digest,
 )
 from everbake.core.loop import ModelState
+from everbake.core.rollout_facts import RolloutOpened
 from everbake.core.tables import Row
 from everbake.engine.owner import Owner
 from everbake.engine.rollouts import opened

@@ -4,19 +4,13 @@ from dataclasses import asdict, replace
 
 import msgspec
 
-from everbake.core.facts import (
-    Entry,
-    Exposure,
-    RolloutEnded,
-    RolloutMoved,
-    RolloutOpened,
-    digest,
-)
+from everbake.core.facts import Entry, digest
 from everbake.core.loop import ModelState
 from everbake.core.metrics import known_metric
 from everbake.core.rollout.assessing import Assessment, assess
 from everbake.core.rollout.plan import Plan, Stage
 from everbake.core.rollout.planning import Baseline, Loss, Options, make_plan
+from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.spec import PartSpec, RecipeSpec
 from everbake.core.tables import Row
 from everbake.ports import Ports

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from everbake import wiring
 from everbake.config.settings import Settings
-from everbake.core.facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.loop import model_state
+from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.engine.channel import Channel
 from everbake.engine.owner import Owner
 from everbake.engine.watching import Folders, Watched
