@@ -165,7 +165,7 @@ def test_the_last_stage_needs_a_day_and_every_metric():
     assert look(canary_plan(), EQUAL, stage=1, hours=23).step == "wait"
     unproven = look(canary_plan(), arms((1000, 10, 50), (1000, 10, 50), stage=1), stage=1)
     assert unproven.step == "wait"
-    assert "errors is not yet shown to be acceptable" in unproven.because
+    assert "errors are not yet shown to be acceptable" in unproven.because
 
 
 def test_a_pass_once_reached_is_kept():
@@ -220,6 +220,13 @@ def test_at_a_limit_the_outcome_is_undecided():
     told = look(small, few, stage=1)
     assert told.step == "undecided"
     assert told.because.startswith("Because the limit of 1,000 requests is reached")
+
+
+def test_busy_traffic_does_not_use_a_rollout_up_before_its_day_is_over():
+    plan = replace(canary_plan(), most_requests=1000)
+    few = arms((500, 5, 25), (500, 5, 25), stage=1)
+    assert look(plan, few, stage=1, hours=23).step == "wait"
+    assert look(plan, few, stage=1, hours=24).step == "undecided"
 
 
 def test_proof_at_the_limit_still_promotes():

@@ -86,6 +86,15 @@ def test_scores_differ_beyond_a_tenth_of_the_champions_spread():
     assert tally_pairs(pairs, score_sd=2.0).shadow.differing == 2
 
 
+def test_an_answer_that_is_no_number_differs_and_spoils_no_mean():
+    pairs = [Pair(difference=gap, segments=("a",)) for gap in (1.0, float("nan"), float("inf"))]
+    shadow = tally_pairs(pairs, score_sd=100.0).shadow
+    assert (shadow.answered, shadow.differing) == (3, 2)
+    assert shadow.differences == Moments(1, 1.0, 0.0)
+    assert shadow.segments == (("a", Moments(1, 1.0, 0.0)),)
+    assert tally_paired_losses([(0.0, float("nan"))]) == Tally()
+
+
 def test_segments_are_ranked_by_what_is_certain():
     rng = np.random.default_rng(20240630)
     plan = make_plan(

@@ -13,7 +13,7 @@ from typing import Literal
 
 from everbake.core.decision import Check
 from everbake.core.rollout.disagreement import disagreement
-from everbake.core.rollout.findings import Finding, count, evidence
+from everbake.core.rollout.findings import Finding, count, evidence, verb
 from everbake.core.rollout.plan import QUALITY, Plan
 from everbake.core.rollout.quality import judge_discordant, judge_pairs, judge_quality
 from everbake.core.rollout.rates import counts_of, judge_rate
@@ -179,15 +179,17 @@ def _missing(look: _Look) -> list[str]:
         missing.append(f"{told} of this stage are over")
     if look.last and look.plan.kind == "canary":
         open_ones = [f.check.name for f in look.findings if not f.passed]
-        missing += [f"{name} is not yet shown to be acceptable" for name in open_ones]
+        missing += [f"{verb(name)} not yet shown to be acceptable" for name in open_ones]
     return missing
 
 
 def _limit(look: _Look) -> str:
+    """The limit that is reached; busy traffic cannot use a rollout up before its stage is over."""
     plan = look.plan
     if look.seconds >= plan.most_seconds:
         return f"the limit of {plan.most_seconds / _HOUR:.4g} hours is reached"
-    if look.requests >= plan.most_requests:
+    stage_is_over = look.seconds_in_stage >= plan.stages[look.stage].dwell
+    if stage_is_over and look.requests >= plan.most_requests:
         return f"the limit of {count(plan.most_requests)} requests is reached"
     return ""
 

@@ -28,6 +28,11 @@ def state(*, failed: bool, passed: bool) -> CheckState:
     return "pass" if passed else "unknown"
 
 
+def verb(name: str) -> str:
+    """As in "errors are" and "latency is"."""
+    return f"{name} are" if name.endswith("s") else f"{name} is"
+
+
 def percent(share: float) -> str:
     """As in "4.12 %"."""
     return f"{100 * share:.3g} %"

@@ -94,7 +94,7 @@ class Plan:
         quality_note: why quality is not judged, where one would expect it to be.
         maturity: age in seconds from which on a label counts.
         most_seconds: limit of the rollout, after which it is undecided.
-        most_requests: the same in requests of both models.
+        most_requests: the same in requests of both models, once the dwell of a stage is over.
         latency_budget: seconds above which a request is too slow; None where nobody knows.
         score_sd: standard deviation of the champion's scores, the scale of differences.
         segments: names declared beforehand; without any, the most there can be are allowed for.

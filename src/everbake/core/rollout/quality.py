@@ -3,7 +3,7 @@
 from math import log
 
 from everbake.core.decision import Check
-from everbake.core.rollout.findings import Finding, bounds, count, evidence, state
+from everbake.core.rollout.findings import Finding, bounds, count, evidence, state, verb
 from everbake.core.rollout.plan import QUALITY, Plan, QualityRule
 from everbake.core.rollout.rates import LEAST_FAILURES, PASS, counts_of, judge_rate
 from everbake.core.rollout.tally import Discordant, Shadow, Tally
@@ -55,7 +55,7 @@ def judge_discordant(name: str, alpha: float, seen: Discordant) -> Finding:
     failed = harm >= bar and seen.canary >= LEAST_FAILURES
     told = f"only the canary did badly on {count(seen.canary)} requests, only the champion on "
     told += f"{count(seen.champion)}; worse than the champion: {evidence(harm, bar)}"
-    harmful = f"the canary's {name} {'is' if name == QUALITY else 'are'} worse: {told}"
+    harmful = f"the canary's {verb(name)} worse: {told}"
     return Finding(
         Check(name, state(failed=failed, passed=both > 0), told), harmful if failed else ""
     )

@@ -18,6 +18,7 @@ from everbake.core.rollout.findings import (
     percent,
     share_bounds,
     state,
+    verb,
 )
 from everbake.core.rollout.plan import Plan, RateRule
 from everbake.core.rollout.tally import Arm, Tally
@@ -75,7 +76,7 @@ def judge_rate(rule: RateRule, stages: tuple[Counts, ...], *, passed: bool) -> F
         f"acceptable ({_limits(rule)}): {evidence(safe, needed)}"
     )
     check = Check(rule.name, state(failed=failed, passed=passed), detail)
-    because = f"the canary's {rule.name} are worse: {told}; {evidence(harm, bar)}"
+    because = f"the canary's {verb(rule.name)} worse: {told}; {evidence(harm, bar)}"
     return Finding(check, because if failed else "", passed)
 
 

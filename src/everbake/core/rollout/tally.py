@@ -4,7 +4,8 @@ Which unit an event belongs to is not known here. A user who is always served by
 counts once, with the first event only: the caller remembers who was counted, and passes on no
 more. The same holds for retries (part of their first request), requests that have not finished
 (counted once they finish, or as a failure when they time out), health checks (never counted) and
-labels younger than the plan's maturity (not passed on yet, in either arm).
+labels younger than the plan's maturity (not passed on yet, in either arm). An answer that is not
+a finite number is an error of its model; its loss and its difference are left out.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import zip_longest
+from math import isfinite
 
 from everbake.statistics.running import Moments, moments
 from everbake.statistics.sketch import Sketch, sketch
@@ -67,7 +69,13 @@ class Pair:
         """Whether the two answers are different ones."""
         if self.champion is not None or self.difference is None:
             return self.champion != self.canary
-        return abs(self.difference) > _APART * (score_sd or 0.0)
+        return not abs(self.difference) <= _APART * (score_sd or 0.0)  # so is one that is NaN
+
+    @property
+    def gap(self) -> float | None:
+        """The difference of the scores, if both of them are finite."""
+        known = self.difference is not None and isfinite(self.difference)
+        return self.difference if known else None
 
 
 @dataclass(frozen=True)
@@ -205,7 +213,8 @@ def tally_losses(rows: Iterable[Matured]) -> Tally:
     """Count matured labels of a canary; their requests were counted when they finished."""
     losses: dict[tuple[int, bool], list[float]] = {}
     for row in rows:
-        losses.setdefault((row.stage, row.canary), []).append(row.loss)
+        if isfinite(row.loss):
+            losses.setdefault((row.stage, row.canary), []).append(row.loss)
     return _of_arms(
         {
             arm: Arm(wrong=sum(loss > 0 for loss in kept), losses=moments(kept))
@@ -218,13 +227,13 @@ def tally_pairs(rows: Iterable[Pair], score_sd: float | None = None) -> Tally:
     """Count requests that champion and shadow answered; `score_sd` as in the plan."""
     pairs = list(rows)
     whole = [row for row in pairs if not (row.champion_failed or row.canary_failed)]
-    gaps = [row.difference for row in whole if row.difference is not None]
+    gaps = [row.gap for row in whole if row.gap is not None]
     decided = Counter((row.champion or "", row.canary or "") for row in whole if _decided(row))
     by_segment: dict[str, list[float]] = {}
     for row in whole:
-        if row.difference is not None:
+        if row.gap is not None:
             for name in row.segments:
-                by_segment.setdefault(name, []).append(row.difference)
+                by_segment.setdefault(name, []).append(row.gap)
     shadow = Shadow(
         pairs=len(pairs),
         answered=len(whole),
@@ -244,6 +253,7 @@ def tally_pairs(rows: Iterable[Pair], score_sd: float | None = None) -> Tally:
 def tally_paired_losses(rows: Iterable[tuple[float, float]]) -> Tally:
     """Count matured labels of a shadow: the champion's and the shadow's (clipped) loss."""
     gaps = [canary - champion for champion, canary in rows]
+    gaps = [gap for gap in gaps if isfinite(gap)]
     wrong = Discordant(sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps))
     return Tally(shadow=Shadow(losses=moments(gaps), wrong=wrong))
 
