@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
-from everbake.ports import Blobs, Clock, Ledger, Ports, Reader
+from everbake.ports import Blobs, Clock, Ledger, Ports, Reader, Records
 
 if TYPE_CHECKING:
     from everbake.adapters.hosting.hosts import Hosts
@@ -159,6 +159,13 @@ def _passing_blobs(folder: Path) -> Blobs:
     return FileBlobs(folder / "blobs")
 
 
+def records(project: Path) -> Records:
+    """What was answered, as far as it has been recorded."""
+    from everbake.recording.reading import RecordReader
+
+    return RecordReader(places(project).records)
+
+
 def clock() -> Clock:
     """The time that all processes go by."""
     from everbake.adapters.system import clock_of
@@ -276,7 +283,6 @@ def _ports(
     from everbake.adapters.hosting.training import HostTraining
     from everbake.adapters.hosting.work import Work
     from everbake.config.contracts import ContractFiles
-    from everbake.recording.reading import RecordReader
 
     stored = FileBlobs(there.blobs)
     hosts = Hosts(there.state / "snapshots", there.project, stored)
@@ -290,7 +296,7 @@ def _ports(
         contracts=ContractFiles(there.project / "contracts"),
         training=HostTraining(there.project, stored, hosts, work, narrate),
         release=WorkerAcknowledgements(there.serving, stored),
-        records=RecordReader(there.records),
+        records=records(there.project),
         clock=clock(),
     )
 

@@ -89,6 +89,21 @@ class Project:
         self.write()
         return self.generation
 
+    def roll(self, version: int, bundle: str, kind="canary", unit="request", share=0.5) -> int:
+        """A version begins its rollout beside the champion."""
+        self.generation += 1
+        self.deployments["line"] |= {
+            "challenger": version,
+            "challenger_bundle": bundle,
+            "kind": kind,
+            "unit": unit,
+            "salt": "salt",
+            "share": share,
+            "generation": self.generation,
+        }
+        self.write()
+        return self.generation
+
     def write(self) -> None:
         fresh = self.path / "ledger.new"
         content = {
@@ -118,8 +133,11 @@ class Project:
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
+    def acknowledgement(self, worker: int = 0) -> Path:
+        return self.path / ".everbake" / "serving" / f"{worker}.json"
+
     def acknowledged(self, worker: int = 0):
-        path = self.path / ".everbake" / "serving" / f"{worker}.json"
+        path = self.acknowledgement(worker)
         return json.loads(path.read_bytes()) if path.exists() else None
 
     def wait(self, condition, seconds: float = 20.0):

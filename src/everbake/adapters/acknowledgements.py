@@ -11,7 +11,7 @@ from everbake.core.bundle import Bundle
 from everbake.errors import ConflictError
 from everbake.ports import Blobs
 
-BOUND = 10.0  # seconds
+BOUND = 30.0  # seconds: a cold host on a busy machine imports for long
 _GLANCE = 0.01
 
 

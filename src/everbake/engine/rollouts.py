@@ -13,7 +13,7 @@ from everbake.core.rollout.planning import Baseline, Loss, Options, make_plan
 from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.spec import PartSpec, RecipeSpec
 from everbake.core.tables import Row
-from everbake.ports import Ports
+from everbake.ports import Ports, Records
 
 _BEFORE = 7 * 86400.0  # seconds of the champion that a plan is made from
 _STOPS = ("roll_back", "invalid")  # steps that are taken although the model is paused
@@ -107,7 +107,7 @@ def look_after(rollout: Row, model: ModelState, ports: Ports) -> Entry | None:
     part, stage = int(rollout["part"] or 0), int(rollout["stage"] or 0)
     fact: RolloutMoved | RolloutEnded | None = _unloadable(rollout, model, ports)
     if fact is None:
-        assessment = assessed(rollout, ports)
+        assessment = assessed(rollout, ports.records, ports.clock.now())
         if assessment.step == "wait" or (model.paused and assessment.step not in _STOPS):
             return None
         fact = _stepped(rollout, model, plans, assessment)
@@ -115,11 +115,11 @@ def look_after(rollout: Row, model: ModelState, ports: Ports) -> Entry | None:
     return ports.ledger.record(step_id, fact)
 
 
-def assessed(rollout: Row, ports: Ports) -> Assessment:
+def assessed(rollout: Row, records: Records, now: float) -> Assessment:
     """What follows for an open rollout now."""
     plans = msgspec.json.decode(str(rollout["plan"]), type=tuple[Plan, ...])
-    part, now = int(rollout["part"] or 0), ports.clock.now()
-    tally, passed = ports.records.tally(str(rollout["rollout"]), part)
+    part = int(rollout["part"] or 0)
+    tally, passed = records.tally(str(rollout["rollout"]), part)
     return assess(
         plans[part],
         tally,

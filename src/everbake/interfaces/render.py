@@ -85,9 +85,36 @@ def outcome_text(outcome: Mapping[str, Any]) -> str:
         lines.append(_unfinished(run))
     if decision is not None:
         lines += decision_lines(model, decision)
-        if run["state"] == "waiting":
-            lines.append(f"promotion is held: everbake promote {model}, or everbake resume {model}")
+        lines += _taking_over(model, outcome)
     return "\n".join(lines) or f"{model}: nothing was due"
+
+
+def _taking_over(model: str, outcome: Mapping[str, Any]) -> list[str]:
+    """Why a winner does not serve yet."""
+    beside = outcome.get("rollout")
+    if beside is not None and beside["version"] == outcome["decision"]["version"]:
+        how = "shadow" if beside["kind"] == "shadow" else f"canary, {100 * beside['share']:.4g} %"
+        return [f"it takes over by its rollout ({how}): everbake why {model}"]
+    if outcome["run"]["state"] != "waiting":
+        return []
+    if beside is not None:
+        return [f"it waits: {model}@{beside['version']} is in its rollout"]
+    return [f"promotion is held: everbake promote {model}, or everbake resume {model}"]
+
+
+def rollout_lines(rollout: Mapping[str, Any]) -> list[str]:
+    """A rollout: its state, its sentence, what was looked at, and its steps."""
+    share = "" if rollout["kind"] == "shadow" else f" of {100 * rollout['share']:.4g} %"
+    lines = [f"rollout against version {rollout['champion']}: {rollout['kind']}{share}, "]
+    lines[0] += str(rollout["state"]).replace("_", " ")
+    if rollout["because"]:
+        lines.append(f"  {rollout['because']}")
+    lines += [
+        f"  {MARKS[check['state']]} {check['name']}: {check['detail']}"
+        for check in rollout["checks"]
+    ]
+    steps = [f"{step['time']} {str(step['step']).replace('_', ' ')}" for step in rollout["steps"]]
+    return lines + [f"  {step}" for step in steps]
 
 
 def _unfinished(run: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from everbake.core.tables import Row
 from everbake.ports import Reader
-from everbake.views.outcomes import SCHEMA, decision, quarantine_entry
+from everbake.views.outcomes import SCHEMA, decision, in_rollout, quarantine_entry
 
 MOST = 1_000  # entries of a list, unless more are asked for
 
@@ -29,11 +29,12 @@ def status(reader: Reader, model: str | None = None) -> dict[str, Any]:
 def _model(reader: Reader, row: Row) -> dict[str, Any]:
     name = str(row["model"])
     waiting = reader.rows("quarantine", {"model": name, "state": "waiting"})
+    beside = in_rollout(reader, name)
     return {
         "name": name,
         "champion": row["champion"],
-        "candidate": row["candidate"],
-        "stage": _stage(row),
+        "candidate": row["candidate"] if beside is None else beside["version"],
+        "stage": _stage(row) if beside is None else beside["kind"],
         "fresh": _fresh(reader, row, len(waiting)),
         "good": _good(reader, row),
         "safe": _safe(reader, row),

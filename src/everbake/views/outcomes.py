@@ -29,6 +29,7 @@ def data_outcome(  # noqa: PLR0913 - one parameter for each thing that is report
         "quarantined": quarantine is not None,
         "quarantine": None if quarantine is None else quarantined(reader, model, quarantine),
         **run_outcome(reader, run),
+        "rollout": in_rollout(reader, model),
     }
     if duplicate:
         outcome["duplicate"] = True
@@ -83,3 +84,12 @@ def quarantine_entry(row: Row) -> dict[str, Any]:
         "findings_count": row["findings_count"],
         "reason": row.get("reason"),
     }
+
+
+def in_rollout(reader: Reader, model: str) -> dict[str, Any] | None:
+    """The version that is in its rollout, and what it gets to see."""
+    rows = reader.rows("deployments", {"model": model})
+    if not rows or rows[0]["challenger"] is None:
+        return None
+    row = rows[0]
+    return {"version": row["challenger"], "kind": row["kind"], "share": row["share"]}

@@ -90,6 +90,13 @@ class Flights:
         clock = f"{self.began!r},{self.origin!r},{self.rate!r}"
         return {**os.environ, "EVERBAKE_TEST_CLOCK": clock, "EVERBAKE_TESTING": "1"}
 
+    def start(self) -> None:
+        """The clock shows its origin now."""
+        self.began = time.time()
+
+    def status(self) -> dict:
+        return self.ask("status")["models"][0]
+
     def now(self) -> float:
         return self.origin + (time.time() - self.began) * self.rate
 

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from everbake import wiring
+from everbake.core.tables import Row
 from everbake.engine.state import unknown_model
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, split_name, tell
-from everbake.interfaces.render import decision_lines, document, light, table
+from everbake.interfaces.render import decision_lines, document, light, rollout_lines, table
 from everbake.ports import Reader
 from everbake.views import lists, outcomes
 
@@ -118,8 +119,23 @@ def why(project: Path, name: str, as_json: bool) -> None:  # noqa: FBT001
         "schema": outcomes.SCHEMA,
         "model": model,
         "decision": outcomes.decision(reader, str(found[0]["run"])),
+        "rollout": _rollout(project, reader, found[0]),
     }
     tell(told, lambda: _why(told), as_json=as_json)
+
+
+def _rollout(project: Path, reader: Reader, version: Row) -> dict[str, Any] | None:
+    """Where the version's rollout stands, if it has had one."""
+    from everbake.engine.rollouts import assessed
+    from everbake.views import rollouts
+
+    row = rollouts.newest(reader, str(version["model"]), int(version["version"] or 0))
+    if row is None:
+        return None
+    now = None
+    if row["state"] == "open":
+        now = assessed(row, wiring.records(project), wiring.clock().now())
+    return rollouts.told(reader, row, now)
 
 
 def _why(told: dict[str, Any]) -> str:
@@ -137,6 +153,8 @@ def _why(told: dict[str, Any]) -> str:
             f"differing rows {evidence['differing']}, seed {evidence['seed']}"
         )
         lines += [f"  note: {note}" for note in evidence["notes"]]
+    if told["rollout"] is not None:
+        lines += rollout_lines(told["rollout"])
     return "\n".join(lines)
 
 

@@ -1,0 +1,109 @@
+"""A version in its rollout: who gets it, what is logged, and that nobody waits for a shadow."""
+
+from collections import Counter
+
+import pytest
+
+URL = "/v1/models/line/predict"
+
+
+def ask(client, feature=1.0, key=None):
+    headers = {} if key is None else {"Everbake-Key": key}
+    return client.post(URL, json={"rows": [{"feature": feature}]}, headers=headers)
+
+
+@pytest.fixture
+def rolling(served):
+    """Begins a rollout and waits until the worker has taken it over."""
+
+    def begin(**how):
+        runtime = how.pop("runtime", "linear")
+        bundle = served.bundle(factor=3.0, runtime=runtime)
+        served.wait_for(served.roll(2, bundle, **how))
+        return served
+
+    return begin
+
+
+def test_a_canary_answers_its_share_and_says_so(rolling, client):
+    served = rolling(share=0.3)
+    versions = Counter(ask(client).json()["version"] for _ in range(400))
+    # A binomial of 400 at 0.3 lies outside of this once in ten million times.
+    assert 72 < versions[2] < 170
+    logged = served.logged()
+    assert Counter(one.role for one in logged) == {"champion": versions[1], "canary": versions[2]}
+    assert {(one.role, one.version) for one in logged} == {("champion", 1), ("canary", 2)}
+    assert all(one.predictions == [1.0 * (one.version + 1)] for one in logged)
+    assert {one.generation for one in logged} == {2}
+    assert all(one.seconds > 0 for one in logged)
+
+
+def test_a_key_stays_with_its_version_on_every_worker_and_after_a_restart(rolling, client):
+    served = rolling(unit="key", share=0.5)
+    first = {key: ask(client, key=key).json()["version"] for key in map(str, range(60))}
+    assert set(first.values()) == {1, 2}
+    served.processes[0].kill()
+    served.processes[0].wait()
+    served.acknowledgement(0).unlink()
+    served.start(worker=1)
+    with served.client() as other:
+        assert {key: ask(other, key=key).json()["version"] for key in first} == first
+
+
+def test_a_growing_share_takes_nobody_back(rolling, client, served):
+    rolling(unit="key", share=0.2)
+    keys = [str(n) for n in range(100)]
+    before = {key for key in keys if ask(client, key=key).json()["version"] == 2}
+    rolling(unit="key", share=0.6)
+    after = {key for key in keys if ask(client, key=key).json()["version"] == 2}
+    assert before < after
+
+
+def test_requests_without_a_key_stay_with_the_champion(rolling, client):
+    rolling(unit="key", share=0.9)
+    assert {ask(client).json()["version"] for _ in range(30)} == {1}
+
+
+def test_a_shadow_scores_what_the_champion_answered_and_nobody_sees_it(rolling, client):
+    served = rolling(kind="shadow", share=0.0)
+    ids = [ask(client, feature=n).json()["ids"][0] for n in range(20)]
+    shadows = served.wait(
+        lambda: (
+            [f for f in served.logged() if f.role == "shadow"][19:]
+            and [f for f in served.logged() if f.role == "shadow"]
+        )
+    )
+    assert [one.ids[0] for one in shadows] == ids
+    assert [one.predictions for one in shadows] == [[3.0 * n] for n in range(20)]
+    assert {one.version for one in shadows} == {2}
+    champions = [one for one in served.logged() if one.role == "champion"]
+    assert [one.predictions for one in champions] == [[2.0 * n] for n in range(20)]
+
+
+def test_a_slow_shadow_delays_nobody_and_is_shed(rolling, client):
+    served = rolling(kind="shadow", share=0.0, runtime="native")
+    # The shadow takes 0.2 s for 555; what it cannot follow is dropped.
+    answers = [ask(client, feature=555) for _ in range(300)]
+    assert {answer.json()["predictions"][0] for answer in answers} == {1110.0}
+    shadows = [one for one in served.frames() if one.role == "shadow"]
+    assert len(shadows) < 300
+
+
+def test_a_failing_canary_fails_its_requests_and_they_are_counted(rolling, client):
+    served = rolling(share=0.5, runtime="native")
+    answers = [ask(client, feature=666) for _ in range(40)]
+    failed = [answer for answer in answers if answer.status_code == 500]
+    assert 0 < len(failed) < 40
+    assert {answer.json()["code"] for answer in failed} == {"EB517"}
+    errors = [one for one in served.frames() if one.error is not None]
+    assert len(errors) == len(failed)
+    assert {(one.role, one.version, one.error) for one in errors} == {("canary", 2, "EB517")}
+
+
+def test_a_challenger_that_cannot_be_loaded_leaves_the_champion_alone(served, client):
+    generation = served.roll(2, "0" * 64)
+    said = served.wait(
+        lambda: (found := served.acknowledged()) and "line" in found["failed"] and found
+    )
+    assert said["failed"]["line"] == generation
+    assert {ask(client).json()["version"] for _ in range(20)} == {1}
