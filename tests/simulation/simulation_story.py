@@ -19,7 +19,7 @@ from everbake.errors import ConflictError, EverbakeError, Retry, UsageError
 from everbake.ports import Ports
 
 # What a command may answer when it was done before and only its answer was lost.
-DONE_BEFORE = {"EB411", "EB412", "EB413", "EB414"}
+DONE_BEFORE = {"EB411", "EB412", "EB413", "EB414", "EB421"}
 MOST_LIVES = 60
 
 
@@ -110,6 +110,11 @@ def settle_quarantine(kind, model):
     return Step(f"{kind} {model}", command, lambda world: chosen.clear())
 
 
+def looked(model):
+    """Somebody looks what follows for the version that is in its rollout."""
+    return Step(f"look {model}", lambda owner: owner.roll(model))
+
+
 def edited(model, text):
     """A recipe is edited, and noticed."""
 
@@ -143,6 +148,16 @@ def script():
         asked("pause", "b", 4),
         ingest("b", "/in/b2", n(100, 20, 1.1)),
         asked("resume", "b", 5),
+        ingest("c", "/in/c1", n(0, 30, 2.0)),
+        ingest("c", "/in/c2", n(100, 30, 2.1)),
+        looked("c"),
+        looked("c"),
+        ingest("c", "/in/c3", n(200, 30, 2.2)),
+        asked("rollback", "c", 6),
+        asked("resume", "c", 7),
+        asked("promote", "c", 8, 1),
+        looked("c"),
+        asked("promote", "c", 9),
     ]
 
 
@@ -159,7 +174,10 @@ def any_script(dice):
         lambda i: asked("rollback", "a", i),
         lambda i: asked("promote", "a", i),
         lambda i: asked("pause", dice.choice("ab"), i),
-        lambda i: asked("resume", dice.choice("ab"), i),
+        lambda i: asked("resume", dice.choice("abc"), i),
+        lambda i: ingest("c", f"/in/{i}", n(i * 100, dice.randint(1, 30), dice.uniform(1, 3))),
+        lambda i: looked("c"),
+        lambda i: asked(dice.choice(["promote", "rollback", "pause"]), "c", i),
     ]
     return steps + [dice.choice(makers)(i) for i in range(1, dice.randint(4, 10))]
 
@@ -177,7 +195,7 @@ class Played:
 def play(steps, plan=None, wiring=None):
     """Live through a story: after each crash a new owner, and the command once more."""
     wiring = wiring or Wiring()
-    world = world_of.Durable(recipes={"a": "code: first", "b": "code: first"})
+    world = world_of.Durable(recipes=dict.fromkeys("abc", "code: first"))
     played = Played(world, Wire(plan or Never()), 0)
     owner = None
     for step in [*steps, Step("settle", _settle_all)]:
@@ -229,6 +247,7 @@ def ports(world, wire, wiring):
         "contracts": world_of.Contracts(world),
         "training": world_of.Training(world, blobs, tables),
         "release": world_of.Release(world, blobs),
+        "records": world_of.Records(),
         "clock": world.clock,
     }
     return Ports(**{name: wire.wrap(name, port) for name, port in made.items()})

@@ -13,7 +13,9 @@ from everbake.core.contract import ColumnRule, Contract, Parsed, StagedFile
 from everbake.core.dataset import Finding, FindingCount, Special
 from everbake.core.facts import digest
 from everbake.core.gate import judge
-from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
+from everbake.core.rollout.planning import Baseline
+from everbake.core.rollout.tally import Arm, StageTally, Tally
+from everbake.core.spec import GateSpec, PartSpec, RecipeSpec, SplitSpec, Table
 from everbake.errors import ConflictError, HealthError
 from everbake.metrics import mean_squared_error
 from everbake.ports import Compared, Described, Failure, TrainedModel
@@ -26,6 +28,22 @@ MUTATING = {
     "blobs.put_file",
     "contracts.write",
 }
+
+
+CANARY = PartSpec(
+    kind="canary",
+    shares=(0.1, 0.5),
+    unit="request",
+    dwell=(0.0, 0.0),
+    least=(1, 1),
+    limit=1e9,
+    most=10**9,
+    latency=None,
+    error_rate=0.01,
+    margins=(0.005, 0.01),
+    relative=0.25,
+    margin=None,
+)
 
 
 def spec(model):
@@ -43,6 +61,7 @@ def spec(model):
         time_seconds=1.0,
         threads=1,
         source=f"recipes/{model}.py",
+        rollout=(CANARY,) if model == "c" else (),
     )
 
 
@@ -232,6 +251,21 @@ class Release:
 
     def wait(self, model, generation):
         self._world.released[model] = max(generation, self._world.released.get(model, 0))
+
+    def refused(self, model, generation):
+        return None
+
+
+class Records:
+    """Whoever is in a rollout has answered a thousand requests, and failed none of them."""
+
+    def baseline(self, model, version, since, budget):
+        return Baseline()
+
+    def tally(self, rollout, part):
+        arm = Arm(units=1000)
+        stages = (StageTally(Arm(units=100), Arm(units=900)), StageTally(arm, arm))
+        return Tally(stages), frozenset()
 
 
 def numbers(start, count, around):
