@@ -11,9 +11,10 @@ Run: python benchmarks/bench_rollout_simulation.py
 from dataclasses import replace
 from functools import cache
 from math import log, sqrt
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
+from figures import at_least, at_most, median_line, share_line
 
 from everbake.core.rollout import (
     Baseline,
@@ -25,9 +26,10 @@ from everbake.core.rollout import (
     assess,
     make_plan,
 )
-from everbake.core.rollout.tally import Arm, StageTally
+from everbake.core.rollout.disagreement import segment_shifts
+from everbake.core.rollout.tally import Arm, Shadow, StageTally
 from everbake.statistics.running import START, Moments, moments, one_sided, unpaired
-from everbake.statistics.sequential import Split, worse
+from everbake.statistics.sequential import Split, uneven_traffic, worse
 
 REQUESTS = 50_000
 CHUNK = 100
@@ -55,45 +57,6 @@ def least_canary(share, alpha, most, least=0):
 def widths(alpha, most):
     """One-sided standard errors by number of observations."""
     return np.array([0.0] + [one_sided(t, alpha) for t in range(1, most + 1)])
-
-
-# --- reporting ------------------------------------------------------------------------------------
-
-
-def line(name, value, error, wanted, good):
-    """One figure beside the specified one."""
-    verdict = "ok" if good else "NOT MET"
-    print(f"{name:<66} {value:>9} ± {error:<7} {wanted:<22} {verdict}")
-
-
-def share_line(name, hits, wanted, good):
-    """A share of replications with its 95 % Monte-Carlo error."""
-    p, n = float(np.mean(hits)), len(hits)
-    error = 1.96 * sqrt(max(p * (1 - p), 0.25 / n) / n)
-    line(f"{name} (R {n:,})", f"{p:.4f}", f"{error:.4f}", wanted, good(p))
-
-
-def at_most(limit):
-    """A condition on a share."""
-    return lambda p: p <= limit
-
-
-def at_least(limit):
-    """A condition on a share."""
-    return lambda p: p >= limit
-
-
-def median_line(name, stops, wanted, tolerance):
-    """A median with half of the 95 % interval of its order statistics."""
-    n, ordered = len(stops), np.sort(stops)
-    half = 0.98 * sqrt(n)
-    low, high = ordered[int(n / 2 - half)], ordered[int(n / 2 + half)]
-    middle = float(np.median(stops))
-    told = f"{middle:,.0f}/{np.quantile(stops, 0.9):,.0f}"
-    good = abs(middle / wanted - 1) <= tolerance
-    line(
-        f"{name} (R {n:,})", told, f"{(high - low) / 2:,.0f}", f"{wanted:,} ± {tolerance:.0%}", good
-    )
 
 
 # --- simulations ----------------------------------------------------------------------------------
@@ -129,13 +92,57 @@ def detection(rng, share, rates, runs, alpha=0.05):
     """Requests until a canary that is worse is found: geometric gaps and arm labels of events."""
     champion, canary = rates
     rate = share * canary + (1 - share) * champion
-    most = 2500
-    table = least_canary(share, alpha, most)
-    b = np.cumsum(rng.random((runs, most)) < share * canary / rate, axis=1)
-    found = b >= table[1:]
+    return _events_until(rng, (share, share * canary / rate), rate, runs, alpha)
+
+
+def _events_until(rng, chances, rate, runs, alpha=0.05, most=2500):
+    """`chances`: of an event to be the canary's, by the null and in truth."""
+    share, truth = chances
+    b = np.cumsum(rng.random((runs, most)) < truth, axis=1)
+    found = b >= least_canary(share, alpha, most)[1:]
     assert found.any(axis=1).all()
     requests = np.cumsum(rng.geometric(rate, (runs, most)), axis=1)
     return requests[np.arange(runs), found.argmax(axis=1)]
+
+
+def traffic(rng, share, runs):
+    """Requests until a split of `share` instead of one half is found; 0 where it is not."""
+    upper = np.zeros(REQUESTS + 1, dtype=np.int32)
+    b = 0
+    for n in range(1, REQUESTS + 1):
+        b = max(b, n // 2)
+        while b <= n and uneven_traffic([Split(0.5, b, n)]) < log(1000):
+            b += 1
+        upper[n] = b
+    stops, total = [], np.arange(1, REQUESTS + 1, dtype=np.int32)
+    for _ in range(runs // CHUNK):
+        canary = rng.random((CHUNK, REQUESTS), dtype=np.float32) < share
+        seen = np.cumsum(canary, axis=1, dtype=np.int32)
+        found = np.maximum(seen, total - seen) >= upper[1:]
+        stops.append(np.where(found.any(axis=1), found.argmax(axis=1) + 1, 0))
+    return np.concatenate(stops)
+
+
+def segments(rng, runs):
+    """Whether the one segment with a true shift is named first: by lower bound, by the largest."""
+    sizes = np.geomspace(200, 20_000, 20).astype(int)
+    options = Options("shadow", "s", segments=tuple(f"g{i}" for i in range(20)))
+    plan = make_plan(options, Baseline(score_sd=1.0))
+    by_bound, by_size, null = [], [], []
+    for _ in range(runs):
+        means = rng.normal(size=20) / np.sqrt(sizes)
+        spreads = rng.chisquare(sizes - 1)
+        for shift, named in ((0.1, by_bound), (0.0, null)):
+            moved = means + shift * (np.arange(20) == 18)
+            kept = [
+                (f"g{i}", Moments(int(n), float(m), float(s)))
+                for i, (n, m, s) in enumerate(zip(sizes, moved, spreads, strict=True))
+            ]
+            first = segment_shifts(plan, Shadow(segments=tuple(kept)))[0]
+            named.append(first.at_least > 0 and (first.name == "g18" or named is null))
+            if named is by_bound:
+                by_size.append(np.abs(moved).argmax() == 18)
+    return np.array(by_bound), np.array(by_size), np.array(null)
 
 
 def ramp(rng, runs):
@@ -297,6 +304,32 @@ def rates(runs=2000):
         median_line(name, stops, wanted, 0.08)
 
 
+def shadows(runs=2000):
+    """Discordant pairs, the check of the traffic, and segments."""
+    rng = np.random.default_rng(20240637)
+    b = np.cumsum(rng.random((runs, 1500)) < 0.5, axis=1)
+    hits = (b >= least_canary(0.5, 0.05, 1500)[1:]).any(axis=1)
+    share_line(
+        "discordant pairs, equal models, 1,500 of them", hits, "<= .05 (.036)", at_most(0.05)
+    )
+    for lost, wanted in ((0.01, 3997), (0.02, 964)):
+        chances = (0.5, (0.06 + lost) / 2 / 0.06)
+        stops = _events_until(rng, chances, 0.06, runs)
+        median_line(f"  accuracy - {lost:.0%}, 6 % discordant", stops, wanted, 0.08)
+    rng = np.random.default_rng(20240605)
+    stops = traffic(rng, 0.5, runs)
+    share_line("traffic split as declared, 50,000", stops > 0, "<= .003 (.0005)", at_most(0.003))
+    stops = traffic(rng, 0.48, runs // 2)
+    share_line("  48/52: found", stops > 0, ">= .99", at_least(0.99))
+    median_line("  48/52: requests", stops[stops > 0], 9720, 0.08)
+    named, largest, null = segments(np.random.default_rng(20240630), runs // 2)
+    share_line(
+        "segments: true shift ranked first by lower bound", named, ">= .99 (1.00)", at_least(0.99)
+    )
+    share_line("  by the largest shift", largest, "(.63)", at_most(0.8))
+    share_line("  any named without a shift", null, "<= .01 (0)", at_most(0.01))
+
+
 def wholes(runs=2000):
     """Ramp and incident, whole canaries, unequal variances."""
     stage_wise, pooled = ramp(np.random.default_rng(20240604), runs // 2)
@@ -333,10 +366,12 @@ def assessed(runs=200):
 
 def main():
     """Print all figures; in brackets what the method was specified with."""
-    start = perf_counter()
-    for part in (rates, wholes, assessed):
+    start, busy = perf_counter(), process_time()
+    for part in (rates, shadows, wholes, assessed):
         part()
-    print(f"{perf_counter() - start:.0f} s in all")
+    print(
+        f"{perf_counter() - start:.0f} s, of which {process_time() - busy:.0f} s of one processor"
+    )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from everbake.core.rollout import (
     tally_losses,
     tally_requests,
 )
+from everbake.core.rollout.rates import Counts, judge_rate
 from everbake.core.rollout.tally import Arm, StageTally
 from everbake.statistics.running import Moments
 
@@ -197,11 +198,10 @@ def test_a_handful_of_failures_rolls_nothing_back():
 
 
 def test_an_incident_that_hits_both_arms_while_the_share_grows_is_no_harm():
-    calm = StageTally(Arm(100, 1, 5), Arm(9900, 99, 495))
+    calm = StageTally(Arm(1000, 10, 50), Arm(9000, 90, 450))
     storm = StageTally(Arm(5000, 1000, 250), Arm(5000, 1000, 250))
-    seen = look(canary_plan(), Tally((replace(calm, canary=Arm(1000, 10, 50)), storm)), stage=1)
-    assert seen.step != "roll_back"
-    assert row(seen, "errors").state != "fail"
+    seen = look(canary_plan(), Tally((calm, storm)), stage=1)
+    assert seen.step == "promote"
 
 
 def test_traffic_split_otherwise_than_declared_makes_all_invalid():
@@ -248,6 +248,8 @@ def test_frequent_failures_are_judged_by_their_successes():
     assert worse.step == "roll_back"
     assert look(plan, arms((4000, 1600), (4000, 1600), stage=1), stage=1).step == "promote"
     assert look(plan, arms((4000, 1200), (4000, 1600), stage=1), stage=1).step == "promote"
+    above_the_cap = arms((4000, 2400), (4000, 2400), stage=1)
+    assert look(plan, above_the_cap, stage=1).step == "promote"
 
 
 def labels(canary, champion, n=2000):
@@ -266,6 +268,7 @@ def test_quality_rolls_back_or_has_to_pass():
     bad = look(plan, EQUAL.merge(labels(0.23, 0.2)), stage=1, passed=rates_passed)
     assert bad.step == "roll_back"
     assert "quality" in bad.because
+    assert look(plan, EQUAL.merge(labels(0.2, 0.2, 200)), stage=1).step == "wait"
     good = look(plan, EQUAL.merge(labels(0.2, 0.2, 20_000)), stage=1)
     assert good.step == "promote"
     assert good.passed == {"errors", "latency", "quality"}
@@ -291,6 +294,18 @@ def test_too_uneven_a_share_allows_no_verdict():
     seen = look(plan, arms((9000, 900, 0), (5, 0, 0)))
     assert seen.step == "wait"
     assert look(plan, arms((9000, 900, 0), (5, 0, 0)), hours=14 * 24).step == "undecided"
+    later = replace(plan, stages=(Stage(0.5, HOUR, 200), *plan.stages))
+    harm = arms((3000, 90, 150), (3000, 30, 150))
+    assert look(later, harm).step == "roll_back"
+    assert look(later, harm, stage=1).step == "wait"
+
+
+def test_evidence_without_the_rates_to_match_is_no_pass():
+    rule = canary_plan().rates[0]
+    even = judge_rate(rule, (Counts(0.5, (40, 4000), (60, 4000)),), passed=False)
+    odd = judge_rate(rule, (Counts(0.5, (40, 400), (60, 4000)),), passed=False)
+    assert even.passed
+    assert not odd.passed
 
 
 counts = st.integers(0, 2000)

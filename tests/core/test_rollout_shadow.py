@@ -114,6 +114,19 @@ def test_segments_are_ranked_by_what_is_certain():
     assert max(ranked, key=lambda shift: abs(shift.shift)).name != "g18"
 
 
+def test_segments_share_the_level_and_need_two_hundred_requests():
+    rows = (("few", Moments(199, 5.0, 199.0)), ("many", Moments(200, 5.0, 200.0)))
+    shadow = replace(Tally().shadow, segments=rows)
+    plans = [replace(SHADOW, segments=names) for names in (("many",), ("few", "many"), ())]
+    lowest = []
+    for plan in plans:
+        (shift,) = segment_shifts(plan, shadow)
+        assert (shift.name, shift.shift) == ("many", 2.5)
+        lowest.append(shift.at_least)
+    assert lowest == sorted(lowest, reverse=True)
+    assert len(set(lowest)) == 3
+
+
 def test_what_is_kept_of_a_shadow_is_bounded():
     pairs = [Pair(str(i), str(i + 1), float(i), (f"segment {i}",)) for i in range(300)]
     shadow = tally_pairs(pairs).shadow

@@ -5,7 +5,7 @@ from math import log
 from everbake.core.decision import Check
 from everbake.core.rollout.findings import Finding, bounds, count, evidence, state, verb
 from everbake.core.rollout.plan import QUALITY, Plan, QualityRule
-from everbake.core.rollout.rates import LEAST_FAILURES, PASS, counts_of, judge_rate
+from everbake.core.rollout.rates import PASS, counts_of, judge_rate
 from everbake.core.rollout.tally import Discordant, Shadow, Tally
 from everbake.statistics.running import Estimate, paired, unpaired
 from everbake.statistics.sequential import Split, worse
@@ -52,7 +52,7 @@ def judge_discordant(name: str, alpha: float, seen: Discordant) -> Finding:
     """
     both = seen.canary + seen.champion
     harm, bar = worse([Split(_EVEN, seen.canary, both)]), log(1 / alpha)
-    failed = harm >= bar and seen.canary >= LEAST_FAILURES
+    failed = harm >= bar  # at an even share no fewer than seven are enough
     told = f"only the canary did badly on {count(seen.canary)} requests, only the champion on "
     told += f"{count(seen.champion)}; worse than the champion: {evidence(harm, bar)}"
     harmful = f"the canary's {verb(name)} worse: {told}"

@@ -99,9 +99,14 @@ def _safety(rule: RateRule, stages: tuple[Counts, ...], events: list[Split]) -> 
 
 
 def _looks_safe(rule: RateRule, stages: tuple[Counts, ...]) -> bool:
-    """Whether the observed rate of failures is within the ratio or the cap, too."""
-    canary = _rate(*_total(stages, "canary"))
-    champion = _rate(*_total(stages, "champion"))
+    """Whether the observed rate of failures is within the ratio or the cap, too.
+
+    The champion's rate is that of each stage at the canary's share of it, or an incident during
+    the last stage would look like the canary's own.
+    """
+    failures, units = _total(stages, "canary")
+    canary = _rate(failures, units)
+    champion = _rate(sum(s.canary[1] * _rate(*s.champion) for s in stages), units)
     if rule.p0 is None:
         return canary <= rule.cap
     allowed = rule.ratio * champion if rule.event == "failure" else 1 - rule.ratio * (1 - champion)
@@ -113,7 +118,7 @@ def _total(stages: tuple[Counts, ...], arm: str) -> tuple[int, int]:
     return sum(n for n, _ in kept), sum(units for _, units in kept)
 
 
-def _rate(events: int, units: int) -> float:
+def _rate(events: float, units: int) -> float:
     return events / units if units else 0.0
 
 
