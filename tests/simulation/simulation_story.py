@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import simulation_world as world_of
@@ -11,6 +11,7 @@ from simulation_crash import Crash, Never, Wire
 from everbake.core.facts import encode, name_of
 from everbake.core.loop import due, state_of
 from everbake.core.project import fold
+from everbake.core.rollout_facts import RolloutEnded, RolloutMoved
 from everbake.core.tables import COLUMNS
 from everbake.engine import release
 from everbake.engine.owner import Owner
@@ -111,8 +112,18 @@ def settle_quarantine(kind, model):
 
 
 def looked(model):
-    """Somebody looks what follows for the version that is in its rollout."""
-    return Step(f"look {model}", lambda owner: owner.roll(model))
+    """What follows for the version that is in its rollout: one step, however often one looks."""
+    place = []
+
+    def command(owner):
+        rows = owner.ports.ledger.rows("rollouts", {"model": model, "state": "open"})
+        found = [(row["rollout"], row["part"], row["stage"]) for row in rows]
+        if not place:
+            place.append(found)
+        if found and found == place[0]:
+            owner.look_after_rollout(model)
+
+    return Step(f"look {model}", command, lambda world: place.clear())
 
 
 def edited(model, text):
@@ -288,7 +299,14 @@ def _ledger(world, plain):
 
 def _story(world):
     """All facts, without times (attempt numbers are part of run ids only for later attempts)."""
-    return [f"{name_of(e.fact)} {encode(e.fact).decode()}" for e in world.ledger.facts()]
+    return [f"{name_of(e.fact)} {encode(_timeless(e.fact)).decode()}" for e in world.ledger.facts()]
+
+
+def _timeless(fact):
+    """A step of a rollout says how long the stage has lasted."""
+    if isinstance(fact, RolloutMoved | RolloutEnded):
+        return replace(fact, because="", evidence="")
+    return fact
 
 
 def _tables(world):

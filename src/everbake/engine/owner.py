@@ -255,24 +255,23 @@ class Owner:
                 state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
                 orders = due(state, self.ports.clock.now())
                 if not orders:
-                    self.roll(model)
+                    self.begin_rollout(model)
                     self.await_release(model)
                     return done
                 done.append(self._bake(orders[0]))
 
-    def roll(self, model: str) -> Entry | None:
-        """Begin the rollout of a version that won, or take the step that follows for an open one.
-
-        Returns:
-            The fact that was recorded, None if there was nothing to do.
-        """
-        if not self.ports.ledger.rows("deployments", {"model": model}):
-            return None
+    def begin_rollout(self, model: str) -> Entry | None:
+        """Begin the rollout of a version that won; the fact, None if none is due."""
         with self.deciding(model) as state:
-            if rollout_due(state):
-                key = {"model": model, "version": state.winner}
-                fact = opened(state, self.ports.ledger.rows("versions", key)[0], self.ports)
-                return self.ports.ledger.record(rollout_id(fact), fact)
+            if not rollout_due(state):
+                return None
+            key = {"model": model, "version": state.winner}
+            fact = opened(state, self.ports.ledger.rows("versions", key)[0], self.ports)
+            return self.ports.ledger.record(rollout_id(fact), fact)
+
+    def look_after_rollout(self, model: str) -> Entry | None:
+        """Take the step that follows for an open rollout; its fact, None if none follows."""
+        with self.deciding(model) as state:
             for row in self.ports.ledger.rows("rollouts", {"rollout": state.rollout or ""}):
                 return look_after(row, state, self.ports)
         return None

@@ -284,7 +284,7 @@ class Watch:
 
     def _roll(self, model: str) -> None:
         """Take the step that follows for a version in its rollout."""
-        entry = self._owner.roll(model)
+        entry = self._owner.begin_rollout(model) or self._owner.look_after_rollout(model)
         if entry is None:
             return
         fact = entry.fact
