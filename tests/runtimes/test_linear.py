@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.runtimes.linear import (
-    Levels,
-    LinearFile,
-    LinearRuntime,
-    Numbers,
-    RowRefusedError,
-    pack,
-)
+from everbake.runtimes.columns import Levels, RowRefusedError, pack
+from everbake.runtimes.linear import LinearFile, LinearRuntime, Numbers
 
 NAN = math.nan
 

@@ -1,0 +1,297 @@
+"""Follows the columns of a table through the steps of a fitted scikit-learn pipeline.
+
+Classes are known by their exact name inside scikit-learn: a subclass may compute anything, so it
+is not followed. Fitted estimators are untyped; `Fitted` marks them.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from everbake.host.heads import Fitted, Unfoldable, class_name, plain
+from everbake.runtimes.columns import Category
+from everbake.runtimes.trees import OPERATIONS, Operation
+
+Names: TypeAlias = tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Number:
+    """A feature that is `(x - center) * scale` of one column, or `fill` where x is missing.
+
+    Attributes:
+        column: where x comes from.
+        center: of all steps together.
+        scale: of all steps together.
+        fill: None refuses a missing value, or hands it on.
+        steps: the very operations, one by one: trees jump at the last bit.
+    """
+
+    column: str
+    center: float = 0.0
+    scale: float = 1.0
+    fill: object = None
+    steps: tuple[tuple[Operation, float], ...] = ()
+
+    @property
+    def raw(self) -> bool:
+        """Whether the column's own values arrive unchanged."""
+        return self.center == 0.0 and self.scale == 1.0
+
+    def after(self, operation: Operation, value: float) -> "Number":
+        """This feature after one step of arithmetic."""
+        center, scale = _AFFINE[operation](value)
+        return Number(
+            self.column,
+            self.center + center / self.scale,
+            self.scale * scale,
+            None if self.fill is None else float(OPERATIONS[operation](real(self.fill), value)),
+            (*self.steps, (operation, value)),
+        )
+
+    def filled(self, value: object) -> "Number":
+        """This feature after an imputer."""
+        if self.fill is not None:
+            return self
+        number = isinstance(value, (int, float))
+        steps = (*self.steps, ("fill", real(value))) if number else self.steps
+        return replace(self, fill=value, steps=steps)
+
+
+_AFFINE: dict[Operation, Callable[[float], tuple[float, float]]] = {
+    "subtract": lambda value: (value, 1.0),
+    "add": lambda value: (-value, 1.0),
+    "multiply": lambda value: (0.0, value),
+    "divide": lambda value: (0.0, 1.0 / value),
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """A feature that is looked up by the category in one column; None refuses the row."""
+
+    column: str
+    values: dict[Category, float]
+    unseen: float | None
+    missing: float | None
+
+    def _each(self, change: Callable[[float], float]) -> "Level":
+        return Level(
+            self.column,
+            {category: change(value) for category, value in self.values.items()},
+            None if self.unseen is None else change(self.unseen),
+            None if self.missing is None else change(self.missing),
+        )
+
+    def after(self, operation: Operation, value: float) -> "Level":
+        """This feature after one step of arithmetic."""
+        return self._each(lambda old: float(OPERATIONS[operation](old, value)))
+
+    def filled(self, value: object) -> "Level":
+        """This feature after an imputer."""
+        return self._each(lambda old: real(value) if math.isnan(old) else old)
+
+
+Feature = Number | Level
+Features = tuple[Feature, ...]
+
+
+def follow(model: Fitted, columns: tuple[str, ...]) -> tuple[Features, Fitted]:
+    """The features that the last estimator of `model` gets, and that estimator.
+
+    Raises:
+        Unfoldable: a step before it cannot be followed.
+    """
+    return _through(model, tuple(Number(name) for name in columns), columns)
+
+
+def _through(model: Fitted, features: Features, names: Names) -> tuple[Features, Fitted]:
+    """Follow the features up to the last estimator."""
+    name = class_name(model)
+    if name in ("GridSearchCV", "RandomizedSearchCV"):
+        return _through(model.best_estimator_, features, names)
+    if name != "Pipeline":
+        return features, model
+    for _, step in model.steps[:-1]:
+        features, names = _transform(step, features, names), None
+    return _through(model.steps[-1][1], features, names)
+
+
+def _transform(step: Fitted, features: Features, names: Names) -> Features:
+    if step is None or step == "passthrough":
+        return features
+    name = class_name(step)
+    if name == "Pipeline":
+        for _, inner in step.steps:
+            features, names = _transform(inner, features, names), None
+        return features
+    if name == "ColumnTransformer":
+        return _side_by_side(step, features, names)
+    if name not in _TRANSFORMS:
+        raise Unfoldable(f"{name} is not folded")
+    seen = getattr(step, "n_features_in_", len(features))
+    if seen != len(features):
+        raise Unfoldable(f"{name} saw {seen} columns, not {len(features)}")
+    return _TRANSFORMS[name](step, features)
+
+
+def _side_by_side(step: Fitted, features: Features, names: Names) -> Features:
+    if step.transformer_weights is not None:
+        raise Unfoldable("ColumnTransformer with transformer_weights is not folded")
+    made: list[Feature] = []
+    for _, inner, chosen in step.transformers_:
+        if isinstance(inner, str) and inner == "drop":
+            continue
+        places = _places(chosen, names, len(features))
+        if places:
+            subnames = None if names is None else tuple(names[p] for p in places)
+            made += _transform(inner, tuple(features[p] for p in places), subnames)
+    return tuple(made)
+
+
+def _places(chosen: Fitted, names: Names, count: int) -> list[int]:
+    """The positions that a column selector of a ColumnTransformer means."""
+    if isinstance(chosen, slice) and not isinstance(chosen.start or chosen.stop, str):
+        return list(range(count))[chosen]
+    if isinstance(chosen, (str, int)):
+        chosen = [chosen]
+    items = [plain(item) for item in chosen] if np.iterable(chosen) else [None]
+    if items and all(isinstance(item, bool) for item in items):
+        return [place for place, wanted in enumerate(items) if wanted]
+    if names is not None and all(isinstance(item, str) and item in names for item in items):
+        return [names.index(str(item)) for item in items]
+    if all(isinstance(item, int) for item in items):
+        return [range(count)[item] for item in items if isinstance(item, int)]
+    raise Unfoldable("the columns of a ColumnTransformer could not be followed")
+
+
+def _each(features: Features, operation: Operation, values: Fitted) -> Features:
+    """The features after one step of arithmetic, each with its own value."""
+    numbers = np.asarray(values, dtype=np.float64)
+    nothing = operation in ("multiply", "divide") and not np.all(numbers)
+    if nothing or not np.isfinite(numbers).all():
+        raise Unfoldable("a scaler that is not finite is not folded")
+    each = zip(features, numbers.tolist(), strict=True)
+    return tuple(feature.after(operation, value) for feature, value in each)
+
+
+def _standard(step: Fitted, features: Features) -> Features:
+    if step.with_mean:
+        features = _each(features, "subtract", step.mean_)
+    return _each(features, "divide", step.scale_) if step.with_std else features
+
+
+def _min_max(step: Fitted, features: Features) -> Features:
+    if step.clip:
+        raise Unfoldable("MinMaxScaler(clip=True) is not folded")
+    return _each(_each(features, "multiply", step.scale_), "add", step.min_)
+
+
+def _max_abs(step: Fitted, features: Features) -> Features:
+    if getattr(step, "clip", False):
+        raise Unfoldable("MaxAbsScaler(clip=True) is not folded")
+    return _each(features, "divide", step.scale_)
+
+
+def _robust(step: Fitted, features: Features) -> Features:
+    if step.with_centering:
+        features = _each(features, "subtract", step.center_)
+    return _each(features, "divide", step.scale_) if step.with_scaling else features
+
+
+def _impute(step: Fitted, features: Features) -> Features:
+    marker = step.missing_values
+    if not (isinstance(marker, float) and math.isnan(marker)):
+        raise Unfoldable(f"SimpleImputer(missing_values={marker!r}) is not folded")
+    if step.add_indicator:
+        raise Unfoldable("SimpleImputer(add_indicator=True) is not folded")
+    values = [plain(value) for value in step.statistics_]
+    if any(value is None or _is_nan(value) for value in values):
+        raise Unfoldable("SimpleImputer of a column without values is not folded")
+    return tuple(f.filled(value) for f, value in zip(features, values, strict=True))
+
+
+def _one_hot(step: Fitted, features: Features) -> Features:
+    if step.min_frequency is not None or step.max_categories is not None:
+        raise Unfoldable("OneHotEncoder with infrequent categories is not folded")
+    drops = [None] * len(features) if step.drop_idx_ is None else list(step.drop_idx_)
+    made: list[Feature] = []
+    for feature, categories, drop in zip(features, step.categories_, drops, strict=True):
+        known = [plain(category) for category in categories]
+        kept = [place for place in range(len(known)) if place != drop]
+        refuses = step.handle_unknown == "error"
+        for place in kept:
+            codes = [float(place == other) for other in range(len(known))]
+            made.append(_level(feature, known, codes, None if refuses else 0.0))
+    return tuple(made)
+
+
+def _ordinal(step: Fitted, features: Features) -> Features:
+    if step.min_frequency is not None or step.max_categories is not None:
+        raise Unfoldable("OrdinalEncoder with infrequent categories is not folded")
+    unseen = None if step.handle_unknown == "error" else float(step.unknown_value)
+    made: list[Feature] = []
+    for feature, categories in zip(features, step.categories_, strict=True):
+        known = [plain(category) for category in categories]
+        codes = [
+            float(step.encoded_missing_value if _is_nan(category) else place)
+            for place, category in enumerate(known)
+        ]
+        made.append(_level(feature, known, codes, unseen))
+    return tuple(made)
+
+
+def _level(
+    feature: Feature, known: list[object], codes: list[float], unseen: float | None
+) -> Level:
+    """An encoded feature; a missing value is a category of its own, or the imputer's, or unseen."""
+    if not isinstance(feature, Number) or not feature.raw:
+        raise Unfoldable("an encoder of columns that were changed before is not folded")
+    values: dict[Category, float] = {}
+    gaps: list[float] = []
+    for category, code in zip(known, codes, strict=True):
+        if category is None or _is_nan(category):
+            gaps.append(code)
+        elif isinstance(category, (str, int, float, bool)):
+            values[category] = code
+        else:
+            raise Unfoldable(f"categories of type {type(category).__name__} are not folded")
+    if len(gaps) > 1:
+        raise Unfoldable("an encoder that tells None from NaN is not folded")
+    missing = gaps[0] if gaps else unseen
+    if isinstance(feature.fill, (str, int, float, bool)):
+        missing = values.get(feature.fill, unseen)
+    return Level(feature.column, values, unseen, missing)
+
+
+def _identity(step: Fitted, features: Features) -> Features:
+    if step.func is not None:
+        raise Unfoldable("FunctionTransformer(func) is not folded")
+    return features
+
+
+_TRANSFORMS: dict[str, Callable[[Fitted, Features], Features]] = {
+    "FunctionTransformer": _identity,
+    "StandardScaler": _standard,
+    "MinMaxScaler": _min_max,
+    "MaxAbsScaler": _max_abs,
+    "RobustScaler": _robust,
+    "SimpleImputer": _impute,
+    "OneHotEncoder": _one_hot,
+    "OrdinalEncoder": _ordinal,
+}
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def real(value: Any) -> float:  # noqa: ANN401 - a fitted statistic, of whatever type it is
+    """The number that a statistic is."""
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise Unfoldable(f"{value!r} is used as a number") from error
