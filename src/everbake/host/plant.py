@@ -78,7 +78,7 @@ def _read(family: Family, model: Fitted) -> "Model":
 
     try:
         return family.ensemble(model)
-    except (TreeliteError, NotImplementedError, AssertionError) as error:
+    except (TreeliteError, RuntimeError, AssertionError) as error:
         raise Unfoldable(f"{class_name(model)} is not read by treelite: {error}") from error
 
 
