@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 SIZES = (10, 100, 1_000, 10_000)
 _TIMES = 3
-_SECONDS = 0.25  # in all: a small model must not take longer to train
-_GROWTH = 10.0  # the next size costs up to this many times as much
+_ENOUGH = 0.03  # seconds at one size that are not repeated
+_SECONDS = 0.3  # in all: a small model must not take longer to train
+_GROWTH = 10.0  # from one size to the next
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,29 @@ def native_above(
     """The rows in one call above which `predict` is the faster one; None: at no measured size."""
     until = time.perf_counter() + _SECONDS
     paces: list[Pace] = []
+    before = None
     for size in SIZES:
         began = time.perf_counter()
-        many = rows.iloc[np.resize(np.arange(len(rows)), size)].reset_index(drop=True)
-        cells = cells_of(many, runtime.columns)
-        compiled, native = _seconds(
-            lambda cells=cells: runtime.answer_columns(cells),  # type: ignore[misc]
-            lambda many=many: predict(many),  # type: ignore[misc]
-        )
-        paces.append(Pace(size, compiled, native))
+        paces.append(_pace(predict, runtime, rows, size))
         ended = time.perf_counter()
-        if ended + (ended - began) * _GROWTH > until:
+        took = ended - began
+        # A call has a fixed cost, which does not grow with the rows.
+        growth = max(0.0, took - (took if before is None else before))
+        if ended + took + _GROWTH * growth > until:
             break
+        before = took
     return overtaken(paces)
+
+
+def _pace(
+    predict: "Callable[[pd.DataFrame], object]",
+    runtime: "Runtime",
+    rows: "pd.DataFrame",
+    size: int,
+) -> Pace:
+    many = rows.iloc[np.resize(np.arange(len(rows)), size)].reset_index(drop=True)
+    cells = cells_of(many, runtime.columns)
+    return Pace(size, *_seconds(lambda: runtime.answer_columns(cells), lambda: predict(many)))
 
 
 def overtaken(paces: Sequence[Pace]) -> int | None:
@@ -65,14 +76,20 @@ def overtaken(paces: Sequence[Pace]) -> int | None:
     return above
 
 
-def _seconds(*calls: Callable[[], object]) -> tuple[float, ...]:
-    """The median seconds of each call, taken in turns."""
-    taken: list[list[float]] = [[] for _ in calls]
+def _seconds(compiled: Callable[[], object], native: Callable[[], object]) -> tuple[float, float]:
+    """The median seconds of both calls, taken in turns."""
+    ours, theirs = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(_TIMES):
-            for call, seconds in zip(calls, taken, strict=True):
-                began = time.perf_counter()
-                call()
-                seconds.append(time.perf_counter() - began)
-    return tuple(median(seconds) for seconds in taken)
+            ours.append(_taken(compiled))
+            theirs.append(_taken(native))
+            if sum(ours) + sum(theirs) > _ENOUGH:
+                break
+    return median(ours), median(theirs)
+
+
+def _taken(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began

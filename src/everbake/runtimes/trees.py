@@ -131,6 +131,9 @@ class TreesRuntime:
         self._finite = list(file.refusals.inputs)
         self._width = len(file.features) + sum(len(looked.features) for looked in file.looked)
         self._type = np.float32 if file.single else np.float64
+        if self._ensemble.num_feature != self._width:
+            wanted = self._ensemble.num_feature
+            raise ValueError(f"not a trees data file: {self._width} features, not {wanted}")
 
     @classmethod
     def load(cls, data: bytes) -> "TreesRuntime":
