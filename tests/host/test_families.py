@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import clone
 from sklearn.ensemble import (
     AdaBoostRegressor,
     GradientBoostingClassifier,
@@ -14,10 +15,13 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
@@ -149,6 +153,27 @@ def test_a_booster_of_lightgbm_is_compiled():
     case = fitted(LGBMClassifier(n_estimators=10, verbose=-1), rows, label)
     made = build_runtime(case.model.booster_, case.predict, None, case.rows, 0)
     assert made.kind == "trees", made.why
+
+
+@pytest.mark.parametrize("steps", ["before", "after", "both"])
+@pytest.mark.parametrize("name", ["Ridge", "LogisticRegression"])
+def test_polynomials_are_folded_to_products(name, steps):
+    rows, label = table("numbers" if name == "Ridge" else "three")
+    before = [SimpleImputer(), StandardScaler()] if steps != "after" else []
+    after = [StandardScaler()] if steps != "before" else []
+    model = (REGRESSORS | CLASSIFIERS)[name]
+    whole = make_pipeline(*before, PolynomialFeatures(degree=3), *after, clone(model))
+    case = fitted(whole, rows[["c0", "c1", "c2"]], label, gaps=steps != "after")
+    made = compiled(case, "linear")
+    asked = case.rows.to_dict("records")
+    alone = [load("linear", made.data).answer([row])[0] for row in asked]
+    assert alone == pytest.approx(list(case.predict(case.model, case.rows)), rel=1e-9)
+
+
+def test_trees_behind_polynomials_stay_native():
+    rows, label = table("numbers")
+    case = fitted(make_pipeline(PolynomialFeatures(), DecisionTreeRegressor()), rows, label)
+    assert "PolynomialFeatures" in built(case).why
 
 
 NATIVE = {

@@ -95,8 +95,35 @@ class Level:
         return self._each(lambda old: real(value) if math.isnan(old) else old)
 
 
-Feature = Number | Level
+@dataclass(frozen=True)
+class Product:
+    """A feature that is `(product of numbers - center) * scale`; it never misses."""
+
+    factors: tuple[Number, ...]
+    center: float = 0.0
+    scale: float = 1.0
+
+    def after(self, operation: Operation, value: float) -> "Product":
+        """This feature after one step of arithmetic."""
+        center, scale = _AFFINE[operation](value)
+        return Product(self.factors, self.center + center / self.scale, self.scale * scale)
+
+    def filled(self, _: object) -> "Product":
+        """This feature after an imputer."""
+        return self
+
+
+Feature = Number | Level | Product
 Features = tuple[Feature, ...]
+
+
+def columns_of(features: Features) -> tuple[str, ...]:
+    """The columns that features come from, each once."""
+    names = (
+        [factor.column for factor in f.factors] if isinstance(f, Product) else [f.column]
+        for f in features
+    )
+    return tuple(dict.fromkeys(name for each in names for name in each))
 
 
 def follow(model: Fitted, columns: tuple[str, ...]) -> tuple[Features, Fitted]:
@@ -267,6 +294,18 @@ def _level(
     return Level(feature.column, values, unseen, missing)
 
 
+def _polynomial(step: Fitted, features: Features) -> Features:
+    numbers = [feature for feature in features if isinstance(feature, Number)]
+    if len(numbers) != len(features):
+        raise Unfoldable("PolynomialFeatures of categories is not folded")
+    made: list[Feature] = []
+    for powers in step.powers_.tolist():
+        pairs = zip(numbers, powers, strict=True)
+        factors = tuple(number for number, power in pairs for _ in range(power))
+        made.append(factors[0] if len(factors) == 1 else Product(factors))
+    return tuple(made)
+
+
 def _identity(step: Fitted, features: Features) -> Features:
     if step.func is not None:
         raise Unfoldable("FunctionTransformer(func) is not folded")
@@ -282,6 +321,7 @@ _TRANSFORMS: dict[str, Callable[[Fitted, Features], Features]] = {
     "SimpleImputer": _impute,
     "OneHotEncoder": _one_hot,
     "OrdinalEncoder": _ordinal,
+    "PolynomialFeatures": _polynomial,
 }
 
 

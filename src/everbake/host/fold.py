@@ -8,10 +8,10 @@ import math
 import msgspec
 import numpy as np
 
-from everbake.host.features import Features, Level, Number, real
+from everbake.host.features import Features, Level, Number, Product, columns_of, real
 from everbake.host.heads import Asked, Fitted, Head, Unfoldable, head_of
 from everbake.runtimes.columns import Category, Floats, Levels, pack
-from everbake.runtimes.linear import LinearFile, Numbers
+from everbake.runtimes.linear import LinearFile, Numbers, Products
 
 
 def fold(model: Fitted, asked: Asked, features: Features) -> bytes:
@@ -29,15 +29,16 @@ def _file(features: Features, head: Head, output_column: int | None) -> LinearFi
         raise Unfoldable("one column of an answer that has none is not folded")
     if head.coefficients.shape[1] != len(features):
         raise Unfoldable("the pipeline's features could not be followed")
-    columns = tuple(dict.fromkeys(feature.column for feature in features))
+    columns = columns_of(features)
     if not columns:
         raise Unfoldable("a model without input columns is not folded")
     weights = head.coefficients.T
     return LinearFile(
         columns=columns,
         numbers=_numbers(features, weights),
+        products=_products(features, weights),
         levels=tuple(_levels(column, features, weights) for column in _looked_up(features)),
-        intercept=pack(head.intercept),
+        intercept=pack(head.intercept - _centers(features, weights)),
         link=head.link,
         output=head.output if output_column is None else "column",
         column=output_column or 0,
@@ -46,16 +47,48 @@ def _file(features: Features, head: Head, output_column: int | None) -> LinearFi
 
 
 def _numbers(features: Features, weights: Floats) -> Numbers:
-    places = [place for place, feature in enumerate(features) if isinstance(feature, Number)]
-    chosen = [feature for feature in features if isinstance(feature, Number)]
+    chosen = _factors(features)
+    own = np.zeros((len(chosen), weights.shape[1]))
+    for feature, weight in zip(features, weights, strict=True):
+        if isinstance(feature, Number):
+            own[chosen[feature]] += weight
     fills = [math.nan if feature.fill is None else real(feature.fill) for feature in chosen]
     return Numbers(
         columns=tuple(feature.column for feature in chosen),
         center=pack([feature.center for feature in chosen]),
         scale=pack([feature.scale for feature in chosen]),
         fill=pack(fills),
-        weights=pack(weights[places]),
+        weights=pack(own),
     )
+
+
+def _factors(features: Features) -> dict[Number, int]:
+    """The numbers among the features, and in their products, each with its place."""
+    found: dict[Number, int] = {}
+    for feature in features:
+        each = feature.factors if isinstance(feature, Product) else (feature,)
+        for number in each:
+            if isinstance(number, Number):
+                found.setdefault(number, len(found))
+    return found
+
+
+def _products(features: Features, weights: Floats) -> Products:
+    places = _factors(features)
+    mine = [(f, w) for f, w in zip(features, weights, strict=True) if isinstance(f, Product)]
+    return Products(
+        factors=tuple(tuple(places[factor] for factor in f.factors) for f, _ in mine),
+        weights=pack([value for f, weight in mine for value in (weight * f.scale).tolist()]),
+    )
+
+
+def _centers(features: Features, weights: Floats) -> Floats:
+    """What centring the products takes from the outputs."""
+    total: Floats = np.zeros(weights.shape[1])
+    for feature, weight in zip(features, weights, strict=True):
+        if isinstance(feature, Product):
+            total += feature.center * feature.scale * weight
+    return total
 
 
 def _looked_up(features: Features) -> list[str]:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from everbake.host.families import Family, family_of
-from everbake.host.features import Features, Level, Number
+from everbake.host.features import Features, Level, Number, Product, columns_of
 from everbake.host.heads import Asked, Fitted, Unfoldable, class_name, labels_of
 from everbake.runtimes.columns import Category, Floats, Levels, pack
 from everbake.runtimes.ending import Ending, Link, Output
@@ -53,10 +53,11 @@ def plant(model: Fitted, asked: Asked, features: Features) -> Planted:
     ensemble = _read(family, model)
     if ensemble.num_feature != len(features):
         raise Unfoldable("the pipeline's features could not be followed")
-    columns = tuple(dict.fromkeys(feature.column for feature in features))
+    if any(isinstance(feature, Product) for feature in features):
+        raise Unfoldable("trees behind PolynomialFeatures are not compiled")
     numbers = [(at, f) for at, f in enumerate(features) if isinstance(f, Number)]
     file = TreesFile(
-        columns=columns,
+        columns=columns_of(features),
         numbers=tuple(feature.column for _, feature in numbers),
         features=tuple(at for at, _ in numbers),
         steps=_steps([_flushed(feature, family.tiny) for _, feature in numbers]),

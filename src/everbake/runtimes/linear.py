@@ -44,6 +44,13 @@ class Numbers(msgspec.Struct, frozen=True):
     weights: bytes
 
 
+class Products(msgspec.Struct, frozen=True):
+    """Products of numeric inputs, after scaling: `factors` counts them; each has its weights."""
+
+    factors: tuple[tuple[int, ...], ...] = ()
+    weights: bytes = b""
+
+
 class LinearFile(msgspec.Struct, frozen=True):
     """What the data file holds.
 
@@ -51,6 +58,7 @@ class LinearFile(msgspec.Struct, frozen=True):
         columns: the input columns, each once.
         numbers: the numeric inputs.
         levels: the categorical inputs.
+        products: of the numeric inputs.
         intercept: one float64 for each of the k linear outputs.
         link: what turns linear outputs into answers.
         output: a number, all outputs, the output number `column`, or a label of `classes`.
@@ -64,6 +72,7 @@ class LinearFile(msgspec.Struct, frozen=True):
     output: Output
     column: int = 0
     classes: tuple[Category, ...] = ()
+    products: Products = Products()
     format: str = FORMAT
     version: int = VERSION
 
@@ -74,6 +83,13 @@ def _logistic(score: float) -> float:
         return 1.0 / (1.0 + math.exp(-score))
     growth = math.exp(score)
     return growth / (1.0 + growth)
+
+
+def _padded(factors: tuple[tuple[int, ...], ...], one: int) -> NDArray[np.intp]:
+    """The factors as a table; place `one`, where a 1 will stand, fills the short rows up."""
+    degree = max((len(each) for each in factors), default=0)
+    rows = [[*each, *[one] * (degree - len(each))] for each in factors]
+    return np.array(rows, dtype=np.intp).reshape(len(factors), degree)
 
 
 class LinearRuntime:
@@ -91,6 +107,8 @@ class LinearRuntime:
         self._weights = unpack(numbers.weights).reshape(len(numbers.columns), self._outputs)
         self._plain = bool(np.all(self._center == 0.0) and np.all(self._scale == 1.0))
         self._tables = tuple(Table.of(levels, self._outputs) for levels in file.levels)
+        self._factors = _padded(file.products.factors, len(numbers.columns))
+        self._product_weights = unpack(file.products.weights).reshape(-1, self._outputs)
         self._intercept = intercept
         # One output is the common case: its sums are then plain floats, not arrays of one.
         one = self._outputs == 1
@@ -159,6 +177,9 @@ class LinearRuntime:
                 x -= self._center
                 x *= self._scale
             total = x.dot(self._flat) + self._start
+            if len(self._factors):
+                added = self._multiplied(x).dot(self._product_weights)
+                total += added[0] if self._outputs == 1 else added
             for column, lookup in self._lookups:
                 total += lookup[row[column]]
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -183,10 +204,19 @@ class LinearRuntime:
         count = len(columns[self.columns[0]]) if self.columns else 0  # type: ignore[arg-type]
         scores: Floats = np.tile(self._intercept, (count, 1))
         if self._file.numbers.columns:
-            scores += self._numbers(columns) @ self._weights
+            x = self._numbers(columns)
+            scores += x @ self._weights
+            if len(self._factors):
+                scores += self._multiplied(x) @ self._product_weights
         for table in self._tables:
             scores += table.looked_up(columns)
         return scores
+
+    def _multiplied(self, x: Floats) -> Floats:
+        """The products of one row's numbers, or of each row's."""
+        ones = np.ones((*x.shape[:-1], 1))
+        products: Floats = np.concatenate([x, ones], axis=-1)[..., self._factors].prod(axis=-1)
+        return products
 
     def _numbers(self, columns: Mapping[str, object]) -> Floats:
         names = self._file.numbers.columns
