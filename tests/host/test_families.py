@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     AdaBoostRegressor,
     GradientBoostingClassifier,
@@ -16,12 +17,13 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
@@ -174,6 +176,49 @@ def test_trees_behind_polynomials_stay_native():
     rows, label = table("numbers")
     case = fitted(make_pipeline(PolynomialFeatures(), DecisionTreeRegressor()), rows, label)
     assert "PolynomialFeatures" in built(case).why
+
+
+@pytest.mark.parametrize("model", [LinearRegression(), DecisionTreeRegressor(random_state=0)])
+def test_an_imputer_that_says_what_it_filled_is_compiled(model):
+    rows, label = table("numbers")
+    whole = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), clone(model))
+    case = fitted(whole, rows[["c0", "c1"]], label + 50 * (label.index % 7 == 0), gaps=True)
+    assert case.model[:-1].transform(case.rows).shape[1] == 3
+    compiled(case, "linear" if isinstance(model, LinearRegression) else "trees")
+
+
+@pytest.mark.parametrize("unknown", ["error", "ignore", "infrequent_if_exist"])
+@pytest.mark.parametrize("model", [LinearRegression(), DecisionTreeRegressor(random_state=0)])
+def test_infrequent_categories_are_compiled(model, unknown):
+    rows, label = table("numbers")
+    towns = rows[["town"]].copy()
+    for place, rare in enumerate(["Aue", "Zug", "Eu"]):
+        towns.iloc[place : place + 40 : 10] = rare  # in what is trained on, four rows each
+    towns.iloc[-1] = "Zug"
+    encoder = OneHotEncoder(min_frequency=10, handle_unknown=unknown)
+    side = ColumnTransformer([("town", encoder, ["town"])], remainder="passthrough")
+    rows = towns.assign(c0=rows["c0"])
+    whole = make_pipeline(side, clone(model)).fit(rows[:-50], label[:-50])
+
+    def predict(model, rows):
+        return model.predict(rows[["town", "c0"]])
+
+    made = build_runtime(whole, predict, None, rows[-50:].reset_index(drop=True), 0)
+    assert made.kind == ("linear" if isinstance(model, LinearRegression) else "trees"), made.why
+
+
+def test_held_out_rows_that_both_refuse_do_not_stop_the_training():
+    rows, label = table("numbers")
+    rows = rows[["town", "c0"]].copy()
+    rows.iloc[-1, 0] = "Aue"
+    side = ColumnTransformer([("town", OneHotEncoder(), ["town"])], remainder="passthrough")
+    whole = make_pipeline(side, DecisionTreeRegressor()).fit(rows[:-150], label[:-150])
+
+    def predict(model, rows):
+        return model.predict(rows[["town", "c0"]])
+
+    made = build_runtime(whole, predict, None, rows[-150:].reset_index(drop=True), 0)
+    assert (made.kind, made.native_above) == ("trees", None), made.why
 
 
 NATIVE = {

@@ -233,27 +233,55 @@ def _impute(step: Fitted, features: Features) -> Features:
     marker = step.missing_values
     if not (isinstance(marker, float) and math.isnan(marker)):
         raise Unfoldable(f"SimpleImputer(missing_values={marker!r}) is not folded")
-    if step.add_indicator:
-        raise Unfoldable("SimpleImputer(add_indicator=True) is not folded")
     values = [plain(value) for value in step.statistics_]
     if any(value is None or _is_nan(value) for value in values):
         raise Unfoldable("SimpleImputer of a column without values is not folded")
-    return tuple(f.filled(value) for f, value in zip(features, values, strict=True))
+    filled = tuple(f.filled(value) for f, value in zip(features, values, strict=True))
+    if not step.add_indicator:
+        return filled
+    return (*filled, *(_gap(features[place]) for place in step.indicator_.features_))
+
+
+def _gap(feature: Feature) -> Level:
+    """Whether the column's value is missing: nothing is known, and everything else is 0."""
+    if not isinstance(feature, Number):
+        raise Unfoldable("an indicator of missing categories is not folded")
+    return Level(feature.column, {}, 0.0, 1.0 if feature.fill is None else 0.0)
 
 
 def _one_hot(step: Fitted, features: Features) -> Features:
-    if step.min_frequency is not None or step.max_categories is not None:
-        raise Unfoldable("OneHotEncoder with infrequent categories is not folded")
     drops = [None] * len(features) if step.drop_idx_ is None else list(step.drop_idx_)
     made: list[Feature] = []
-    for feature, categories, drop in zip(features, step.categories_, drops, strict=True):
+    for at, (feature, categories, drop) in enumerate(
+        zip(features, step.categories_, drops, strict=True)
+    ):
         known = [plain(category) for category in categories]
-        kept = [place for place in range(len(known)) if place != drop]
-        refuses = step.handle_unknown == "error"
-        for place in kept:
-            codes = [float(place == other) for other in range(len(known))]
-            made.append(_level(feature, known, codes, None if refuses else 0.0))
+        rare = _rare(step, at)
+        if rare and drop is not None:
+            raise Unfoldable("OneHotEncoder that drops beside infrequent categories is not folded")
+        kept = [place for place in range(len(known)) if place not in (drop, *rare)]
+        for places in [*([place] for place in kept), *([rare] if rare else [])]:
+            codes = [float(place in places) for place in range(len(known))]
+            made.append(_level(feature, known, codes, _of_unknown(step, places is rare)))
     return tuple(made)
+
+
+def _rare(step: Fitted, at: int) -> list[int]:
+    """The places of the categories that an encoder puts together as infrequent."""
+    if step.min_frequency is None and step.max_categories is None:
+        return []
+    found = step.infrequent_categories_[at]
+    rare = [] if found is None else found.tolist()
+    gap = any(_is_nan(category) for category in rare)
+    known = enumerate(step.categories_[at].tolist())
+    return [place for place, c in known if c in rare or (gap and _is_nan(c))]
+
+
+def _of_unknown(step: Fitted, together: bool) -> float | None:  # noqa: FBT001 - of the column
+    """What an unknown category is in a column; None refuses it."""
+    if step.handle_unknown == "error":
+        return None
+    return float(together and step.handle_unknown == "infrequent_if_exist")
 
 
 def _ordinal(step: Fitted, features: Features) -> Features:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from everbake.host.parity import cells_of
+from everbake.runtimes.columns import RowRefusedError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,15 @@ def native_above(
     predict: "Callable[[pd.DataFrame], object]", runtime: "Runtime", rows: "pd.DataFrame"
 ) -> int | None:
     """The rows in one call above which `predict` is the faster one; None: at no measured size."""
+    try:
+        return overtaken(_paces(predict, runtime, rows))
+    except RowRefusedError:
+        return None  # rows that both refuse are no measure
+
+
+def _paces(
+    predict: "Callable[[pd.DataFrame], object]", runtime: "Runtime", rows: "pd.DataFrame"
+) -> list[Pace]:
     until = time.perf_counter() + _SECONDS
     paces: list[Pace] = []
     before = None
@@ -49,7 +59,7 @@ def native_above(
         if ended + took + _GROWTH * growth > until:
             break
         before = took
-    return overtaken(paces)
+    return paces
 
 
 def _pace(

@@ -142,7 +142,7 @@ class LinearRuntime:
     @property
     def categorical(self) -> tuple[str, ...]:
         """The input columns that are looked up as categories."""
-        return tuple(table.column for table in self._tables)
+        return tuple(table.column for table in self._tables if table.index)
 
     def answer(self, rows: Sequence[Mapping[str, object]]) -> list[object]:
         """One answer a row: a number, a label, or a list of numbers.

@@ -158,7 +158,7 @@ class TreesRuntime:
     @property
     def categorical(self) -> tuple[str, ...]:
         """The input columns that are looked up as categories."""
-        return tuple(table.column for table, _ in self._tables)
+        return tuple(table.column for table, _ in self._tables if table.index)
 
     def answer(self, rows: Sequence[Mapping[str, object]]) -> list[object]:
         """One answer a row: a number, a label, or a list of numbers.
