@@ -221,6 +221,36 @@ def test_held_out_rows_that_both_refuse_do_not_stop_the_training():
     assert (made.kind, made.native_above) == ("trees", None), made.why
 
 
+@pytest.mark.parametrize("model", [LinearRegression(), DecisionTreeRegressor(random_state=0)])
+@pytest.mark.parametrize("unknown", ["error", "ignore"])
+def test_codes_are_categories_too(model, unknown):
+    rows, label = _with_codes()
+    encoder = OneHotEncoder(handle_unknown=unknown)
+    side = ColumnTransformer([("code", encoder, ["code"])], remainder="passthrough")
+    case = fitted(make_pipeline(side, clone(model)), rows, label)
+    compiled(case, "linear" if isinstance(model, LinearRegression) else "trees")
+
+
+def _with_codes():
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"code": random.integers(0, 6, 400).astype(float), "x": random.random(400)})
+    return rows, rows["x"] + 3 * rows["code"].isin([1, 4])
+
+
+def test_boosting_that_splits_codes_by_themselves_is_compiled():
+    rows, label = _with_codes()
+    model = HistGradientBoostingRegressor(categorical_features=["code"], max_iter=10)
+    compiled(fitted(model, rows, label, gaps=True), "trees")
+
+
+def test_boosting_that_splits_words_by_themselves_is_compiled():
+    rows, label = _with_codes()
+    rows["code"] = rows["code"].map("code {}".format)
+    rows.loc[::9, "code"] = None
+    model = HistGradientBoostingRegressor(categorical_features=["code"], max_iter=10)
+    compiled(fitted(model, rows, label), "trees")
+
+
 NATIVE = {
     "KNeighborsClassifier": (KNeighborsClassifier(), "KNeighborsClassifier"),
     "SVC": (SVC(), "SVC"),

@@ -95,6 +95,7 @@ def test_categories_are_looked_up():
         ({"a": 10**400}, "a", "no number"),
         ({"town": "Ulm"}, "town", "unseen category"),
         ({"town": ["Bonn"]}, "town", "unseen category"),
+        ({"town": math.inf}, "town", "infinite value"),
         ({"town": None}, "town", "missing value"),
         ({"town": NAN}, "town", "missing value"),
     ],

@@ -158,6 +158,7 @@ def test_categories_are_looked_up():
         ({"b": 10**400}, "b", "no number"),
         ({"town": "Ulm"}, "town", "unseen category"),
         ({"town": ["Bonn"]}, "town", "unseen category"),
+        ({"town": -INF}, "town", "infinite value"),
         ({"town": None}, "town", "missing value"),
     ],
 )

@@ -84,11 +84,11 @@ def build_runtime(
 
 def _file(model: Fitted, traced: Traced) -> _File:
     """The data file that is to be compared with the model."""
-    features, last = follow(model, traced.columns)
+    followed = follow(model, traced.columns)
     asked = Asked(traced.method, traced.output_column)
-    if family_of(last) is None:
-        return _File("linear", fold(last, asked, features))
-    planted = plant(last, asked, features)
+    if family_of(followed.last) is None:
+        return _File("linear", fold(followed, asked))
+    planted = plant(followed, asked)
     return _File("trees", planted.data, planted.edges)
 
 

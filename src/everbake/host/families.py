@@ -4,16 +4,22 @@ Classes are known by their exact name, as everywhere in compiling.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from everbake.host.heads import Fitted, Unfoldable, class_name
+from everbake.host.features import Features, level
+from everbake.host.heads import Fitted, Unfoldable, class_name, plain
 
 if TYPE_CHECKING:
     from treelite import Model
+
+
+def _as_they_are(_: Fitted, features: Features) -> Features:
+    return features
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Family:
         infinite: whether it takes infinite values.
         zero: whether a score of exactly 0 means the second of two classes.
         tiny: it reads numbers of at most this size as 0.
+        features: what it makes of its features before the trees.
     """
 
     ensemble: "Callable[[Fitted], Model]"
@@ -35,6 +42,7 @@ class Family:
     infinite: bool
     zero: bool = False
     tiny: float | None = None
+    features: Callable[[Fitted, Features], Features] = _as_they_are
 
 
 def family_of(model: object) -> Family | None:
@@ -97,9 +105,33 @@ def _boosted(model: Fitted) -> "Model":
 def _histogram(model: Fitted) -> "Model":
     from treelite.sklearn import import_model
 
-    if model.is_categorical_ is not None:
-        raise Unfoldable(f"{class_name(model)} with categorical features is not compiled")
-    return _base_first(import_model(model))
+    return _base_first(import_model(_by_code(model)))
+
+
+def _by_code(model: Fitted) -> Fitted:
+    """The model, splitting its categorical features by their codes: treelite knows no words."""
+    if model.is_categorical_ is None:
+        return model
+    coded, preprocessor = copy.copy(model), copy.copy(model._preprocessor)  # noqa: SLF001
+    name, encoder, places = preprocessor.transformers_[0]
+    encoder = copy.copy(encoder)
+    encoder.categories_ = [np.arange(len(known)) for known in encoder.categories_]
+    preprocessor.transformers_ = [(name, encoder, places), *preprocessor.transformers_[1:]]
+    coded._preprocessor = preprocessor  # noqa: SLF001
+    return coded
+
+
+def _categories(model: Fitted, features: Features) -> Features:
+    """The features, each categorical one as its codes; what is unknown or missing has none."""
+    if model.is_categorical_ is None:
+        return features
+    encoder = model._preprocessor.transformers_[0][1]  # noqa: SLF001
+    made, known = list(features), iter(encoder.categories_)
+    for place in np.flatnonzero(model.is_categorical_).tolist():
+        categories = [plain(category) for category in next(known)]
+        codes = [math.nan if c != c else float(at) for at, c in enumerate(categories)]  # noqa: PLR0124
+        made[place] = level(features[place], categories, codes, math.nan)
+    return tuple(made)
 
 
 def _lightgbm(model: Fitted) -> "Model":
@@ -140,7 +172,7 @@ def _base_first(ensemble: "Model") -> "Model":
 
 _TREES = Family(_forest, single=True, missing=_tagged, infinite=False)
 _BOOSTED = Family(_boosted, single=True, missing=_never, infinite=False, zero=True)
-_HISTOGRAM = Family(_histogram, single=False, missing=_always, infinite=True)
+_HISTOGRAM = Family(_histogram, single=False, missing=_always, infinite=True, features=_categories)
 _LIGHTGBM = Family(
     _lightgbm, single=False, missing=_always, infinite=True, tiny=float(np.float32(1e-35))
 )

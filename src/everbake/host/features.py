@@ -126,13 +126,43 @@ def columns_of(features: Features) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for each in names for name in each))
 
 
-def follow(model: Fitted, columns: tuple[str, ...]) -> tuple[Features, Fitted]:
-    """The features that the last estimator of `model` gets, and that estimator.
+@dataclass(frozen=True)
+class Followed:
+    """What a pipeline comes to.
+
+    Attributes:
+        last: the last estimator.
+        features: what it gets.
+        sparse: whether it gets them as a sparse matrix.
+    """
+
+    last: Fitted
+    features: Features
+    sparse: bool
+
+
+def follow(model: Fitted, columns: tuple[str, ...]) -> Followed:
+    """Follow the columns up to the last estimator.
 
     Raises:
         Unfoldable: a step before it cannot be followed.
     """
-    return _through(model, tuple(Number(name) for name in columns), columns)
+    features, last = _through(model, tuple(Number(name) for name in columns), columns)
+    return Followed(last, features, _sparse(getattr(model, "best_estimator_", model)))
+
+
+def _sparse(step: Fitted) -> bool:
+    """Whether what comes out of the last transformer is sparse, as it said when it was fitted."""
+    name = class_name(step)
+    if name == "ColumnTransformer":
+        return bool(step.sparse_output_)
+    if name == "OneHotEncoder":
+        return bool(step.sparse_output)
+    if name != "Pipeline":
+        return False
+    makers = ("ColumnTransformer", "OneHotEncoder", "Pipeline")
+    found = [inner for _, inner in step.steps if class_name(inner) in makers]
+    return bool(found) and _sparse(found[-1])
 
 
 def _through(model: Fitted, features: Features, names: Names) -> tuple[Features, Fitted]:
@@ -262,7 +292,7 @@ def _one_hot(step: Fitted, features: Features) -> Features:
         kept = [place for place in range(len(known)) if place not in (drop, *rare)]
         for places in [*([place] for place in kept), *([rare] if rare else [])]:
             codes = [float(place in places) for place in range(len(known))]
-            made.append(_level(feature, known, codes, _of_unknown(step, places is rare)))
+            made.append(level(feature, known, codes, _of_unknown(step, places is rare)))
     return tuple(made)
 
 
@@ -295,13 +325,11 @@ def _ordinal(step: Fitted, features: Features) -> Features:
             float(step.encoded_missing_value if _is_nan(category) else place)
             for place, category in enumerate(known)
         ]
-        made.append(_level(feature, known, codes, unseen))
+        made.append(level(feature, known, codes, unseen))
     return tuple(made)
 
 
-def _level(
-    feature: Feature, known: list[object], codes: list[float], unseen: float | None
-) -> Level:
+def level(feature: Feature, known: list[object], codes: list[float], unseen: float | None) -> Level:
     """An encoded feature; a missing value is a category of its own, or the imputer's, or unseen."""
     if not isinstance(feature, Number) or not feature.raw:
         raise Unfoldable("an encoder of columns that were changed before is not folded")

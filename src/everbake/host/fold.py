@@ -8,20 +8,20 @@ import math
 import msgspec
 import numpy as np
 
-from everbake.host.features import Features, Level, Number, Product, columns_of, real
-from everbake.host.heads import Asked, Fitted, Head, Unfoldable, head_of
+from everbake.host.features import Features, Followed, Level, Number, Product, columns_of, real
+from everbake.host.heads import Asked, Head, Unfoldable, head_of
 from everbake.runtimes.columns import Category, Floats, Levels, pack
 from everbake.runtimes.linear import LinearFile, Numbers, Products
 
 
-def fold(model: Fitted, asked: Asked, features: Features) -> bytes:
-    """The data file that answers as `model` does from these features.
+def fold(followed: Followed, asked: Asked) -> bytes:
+    """The data file that answers as the last estimator does from its features.
 
     Raises:
         Unfoldable: there is none.
     """
-    head = head_of(model, asked.method)
-    return msgspec.msgpack.encode(_file(features, head, asked.output_column))
+    head = head_of(followed.last, asked.method)
+    return msgspec.msgpack.encode(_file(followed.features, head, asked.output_column))
 
 
 def _file(features: Features, head: Head, output_column: int | None) -> LinearFile:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from everbake.host.families import Family, family_of
-from everbake.host.features import Features, Level, Number, Product, columns_of
+from everbake.host.features import Features, Followed, Level, Number, Product, columns_of
 from everbake.host.heads import Asked, Fitted, Unfoldable, class_name, labels_of
 from everbake.runtimes.columns import Category, Floats, Levels, pack
 from everbake.runtimes.ending import Ending, Link, Output
@@ -41,16 +41,18 @@ class Planted:
     edges: dict[str, Floats]
 
 
-def plant(model: Fitted, asked: Asked, features: Features) -> Planted:
-    """The data file that answers as `model` does from these features.
+def plant(followed: Followed, asked: Asked) -> Planted:
+    """The data file that answers as the last estimator does from its features.
 
     Raises:
         Unfoldable: there is none.
     """
+    model = followed.last
     family = family_of(model)
     if family is None:
         raise Unfoldable(f"{class_name(model)} is not compiled")
     ensemble = _read(family, model)
+    features = family.features(model, followed.features)
     if ensemble.num_feature != len(features):
         raise Unfoldable("the pipeline's features could not be followed")
     if any(isinstance(feature, Product) for feature in features):
@@ -64,7 +66,7 @@ def plant(model: Fitted, asked: Asked, features: Features) -> Planted:
         looked=_looked(features),
         single=family.single,
         refusals=Refusals(
-            missing=not family.missing(model),
+            missing=followed.sparse or not family.missing(model),
             infinite=not family.infinite,
             inputs=tuple(place for place, (_, f) in enumerate(numbers) if f.steps),
         ),
@@ -171,8 +173,8 @@ def _edges(ensemble: "Model", numbers: dict[int, Number]) -> dict[str, Floats]:
     found: dict[str, list[Floats]] = {}
     for tree in map(ensemble.get_tree_accessor, range(ensemble.num_tree)):
         split = np.asarray(tree.get_field("split_index"))
-        inner = np.asarray(tree.get_field("cleft")) >= 0
         thresholds = np.asarray(tree.get_field("threshold"), np.float64)
+        inner = (np.asarray(tree.get_field("cleft")) >= 0) & np.isfinite(thresholds)
         for feature in np.unique(split[inner]).tolist():
             if number := numbers.get(feature):
                 values = thresholds[inner & (split == feature)]

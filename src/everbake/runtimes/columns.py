@@ -82,6 +82,8 @@ class Table:
             if self.missing < 0:
                 raise RowRefusedError("missing value", self.column, row)
             return self.missing
+        if isinstance(value, float) and math.isinf(value):
+            raise RowRefusedError("infinite value", self.column, row)
         try:
             found = self.index.get(value, self.unseen)
         except TypeError:
