@@ -21,7 +21,8 @@ import msgspec
 import uvloop
 
 from everbake.core.bundle import Bundle, Input
-from everbake.runtimes.linear import LinearFile, Numbers, pack
+from everbake.runtimes.columns import pack
+from everbake.runtimes.linear import LinearFile, Numbers
 from everbake.serving.run import serve
 from everbake.serving.service import Service, Sources, Worker
 

@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.runtimes.linear import (
-    Levels,
-    LinearFile,
-    LinearRuntime,
-    Numbers,
-    RowRefusedError,
-    pack,
-)
+from everbake.runtimes.columns import Levels, RowRefusedError, pack
+from everbake.runtimes.linear import LinearFile, LinearRuntime, Numbers
 
 NAN = math.nan
 
@@ -101,6 +95,7 @@ def test_categories_are_looked_up():
         ({"a": 10**400}, "a", "no number"),
         ({"town": "Ulm"}, "town", "unseen category"),
         ({"town": ["Bonn"]}, "town", "unseen category"),
+        ({"town": math.inf}, "town", "infinite value"),
         ({"town": None}, "town", "missing value"),
         ({"town": NAN}, "town", "missing value"),
     ],

@@ -14,7 +14,8 @@ import pytest
 from everbake.adapters.blobs import FileBlobs
 from everbake.core.bundle import Bundle, Input
 from everbake.core.frames import SUFFIX, Answered, FrameReader, payloads
-from everbake.runtimes.linear import LinearFile, Numbers, pack
+from everbake.runtimes.columns import pack
+from everbake.runtimes.linear import LinearFile, Numbers
 
 WORKER = Path(__file__).with_name("worker.py")
 INPUTS = (

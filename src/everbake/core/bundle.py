@@ -38,7 +38,7 @@ class Bundle:
         data_digest: of these rows' last batch.
         params: given to `train`.
         seed: given to `train`.
-        runtime: `linear` or `native`.
+        runtime: `linear`, `trees` or `native`.
         runtime_data: blob of a compiled runtime, None for a native one.
         why_runtime: one sentence: why it is compiled, or why not.
         artifact: blob of the model.
@@ -50,6 +50,7 @@ class Bundle:
         seconds: of training.
         peak_memory: of training, bytes.
         python: version of Python.
+        native_above: rows in a call above which a compiled version is faster natively; or None.
     """
 
     model: str
@@ -73,6 +74,7 @@ class Bundle:
     seconds: float
     peak_memory: int
     python: str
+    native_above: int | None = None
 
     def encode(self) -> bytes:
         """Deterministic JSON: equal bundles give equal bytes."""

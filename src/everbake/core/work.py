@@ -62,13 +62,14 @@ class TrainReport:
     Attributes:
         rows: rows trained on.
         held_out: rows on which it can be compared.
-        runtime: `linear` or `native`.
+        runtime: `linear`, `trees` or `native`.
         why: one sentence: why it is compiled, or why not.
         form: format of `model.bin`.
         columns: the columns of a request, with their types as stored.
         needed: those without which the model fails or answers differently.
         checks: what was looked at on the way (leakage, order in time).
         seconds: of the user's `train` alone.
+        native_above: rows in one call above which it is faster natively; None: never.
     """
 
     rows: int
@@ -80,6 +81,7 @@ class TrainReport:
     needed: tuple[str, ...]
     checks: tuple[Check, ...]
     seconds: float
+    native_above: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from everbake.runtimes.linear import Category, Floats, Link, Output
+from everbake.runtimes.columns import Category, Floats
+from everbake.runtimes.ending import Link, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +28,21 @@ _REGRESSORS = frozenset(
         "LinearSVR",
     ]
 )
+_GENERALIZED = frozenset(["PoissonRegressor", "GammaRegressor", "TweedieRegressor"])
 _LOGISTIC = frozenset(["LogisticRegression", "LogisticRegressionCV"])
 _CLASSIFIERS = _LOGISTIC | {"RidgeClassifier", "SGDClassifier", "LinearSVC", "Perceptron"}
 
 
 class Unfoldable(Exception):  # noqa: N818 - not an error: the model is served natively instead
     """Why a model is not folded, as the end of a sentence that begins with "native: "."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a model: a method, and which column of its answer."""
+
+    method: str
+    output_column: int | None
 
 
 @dataclass(frozen=True)
@@ -67,14 +77,16 @@ def head_of(model: Fitted, method: str) -> Head:
     name = class_name(model)
     if name in _REGRESSORS and method == "predict":
         return _regressor(model)
+    if name in _GENERALIZED and method == "predict":
+        return _generalized(model)
     if name not in _CLASSIFIERS:
-        known = name in _REGRESSORS
+        known = name in _REGRESSORS | _GENERALIZED
         raise Unfoldable(f"{name}.{method} is not folded" if known else f"{name} is not folded")
     answers: dict[str, Callable[[Fitted], Head]] = {
         "predict": _labels,
         "decision_function": _scores,
     }
-    if name in _LOGISTIC:
+    if name in _LOGISTIC or (name == "SGDClassifier" and model.loss == "log_loss"):
         answers["predict_proba"] = _chances
     if method not in answers:
         raise Unfoldable(f"{name}.{method} is not folded")
@@ -95,9 +107,29 @@ def _regressor(model: Fitted) -> Head:
     return Head(table, intercept, "identity", "scalar" if model.coef_.ndim == 1 else "matrix")
 
 
+def _generalized(model: Fitted) -> Head:
+    table, intercept = _arrays(model)
+    kind = getattr(model, "link", "log")
+    if kind == "auto":
+        kind = "identity" if model.power <= 0 else "log"
+    return Head(table, intercept, "exponential" if kind == "log" else "identity", "scalar")
+
+
 def _classes(model: Fitted, outputs: int) -> tuple[Category, ...]:
+    labels = labels_of(model)
+    if outputs != (1 if len(labels) == 2 else len(labels)):  # noqa: PLR2004
+        raise Unfoldable("a classifier of several labels at once is not folded")
+    return labels
+
+
+def labels_of(model: Fitted) -> tuple[Category, ...]:
+    """The labels that a classifier answers with.
+
+    Raises:
+        Unfoldable: they are several at once, or of a type that a data file cannot hold.
+    """
     classes = np.asarray(model.classes_)
-    if classes.ndim != 1 or outputs != (1 if len(classes) == 2 else len(classes)):  # noqa: PLR2004
+    if classes.ndim != 1:
         raise Unfoldable("a classifier of several labels at once is not folded")
     labels: list[Category] = []
     for value in classes:
@@ -124,6 +156,7 @@ def _chances(model: Fitted) -> Head:
     table, intercept = _arrays(model)
     _classes(model, len(table))
     one = len(table) == 1
-    if not one and getattr(model, "multi_class", "auto") == "ovr":
+    each = class_name(model) == "SGDClassifier" or getattr(model, "multi_class", "auto") == "ovr"
+    if not one and each:
         raise Unfoldable("probabilities of one model a class are not folded")
     return Head(table, intercept, "logistic" if one else "softmax", "matrix")

@@ -1,6 +1,6 @@
 """Rows to ask a user's function with: distinct, extreme and missing cells, in their own types."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HUGE = 1e12
+_EDGES = 200  # edges of a column that are tried
 _NEAR = 20  # near misses of known categories that are tried
 
 
@@ -113,6 +114,36 @@ def _pushed(
     edge = float(min(room.max, 2**52))
     whole: NDArray[Any] = np.clip(np.rint(pushed), max(float(room.min), -edge), edge).astype(kind)
     return whole
+
+
+def beside(
+    rows: pd.DataFrame, edges: "Mapping[str, NDArray[np.float64]]", random: np.random.Generator
+) -> pd.DataFrame:
+    """The rows with a third of their cells moved to an edge, or next to one, in both precisions."""
+    made = rows.copy()
+    for name, values in edges.items():
+        if not is_number(made[name]):
+            continue
+        cells = made[name].to_numpy(dtype=np.float64).copy()
+        near = _neighbours(random.choice(values, _EDGES))
+        moved = random.random(len(cells)) < 1 / 3
+        cells[moved] = random.choice(near, int(moved.sum()))
+        made[name] = cells
+    return made
+
+
+def _neighbours(values: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """The values, and the numbers next to them, as float64 and as float32."""
+    single = values.astype(np.float32)
+    ends = (np.float32(-np.inf), np.float32(np.inf))
+    near = [single, *(np.nextafter(single, end) for end in ends)]
+    return np.concatenate(
+        [
+            values,
+            *(np.nextafter(values, end) for end in (-np.inf, np.inf)),
+            *(each.astype(np.float64) for each in near),
+        ]
+    )
 
 
 def with_gaps(rows: pd.DataFrame, gaps: Sequence[tuple[str, object]]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.artifacts import load, save
 from everbake.host.calling import featured, predict, recipe_of, train, with_features
-from everbake.host.compile import build_runtime
+from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
@@ -65,18 +65,19 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
-    runtime, why = _compile(recipe, candidate.model, given, answers, context)
+    built = _compile(recipe, candidate.model, given, answers, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     return TrainReport(
         rows=rows.num_rows,
         held_out=judged.num_rows,
-        runtime=runtime,
-        why=why,
+        runtime=built.kind,
+        why=built.why,
         form=candidate.form,
         columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
         needed=_needed(recipe, candidate.model, inputs),
         checks=_leakage(table, held, recipe),
         seconds=candidate.seconds,
+        native_above=built.native_above,
     )
 
 
@@ -157,14 +158,14 @@ def _compile(
     given: "pd.DataFrame",
     answers: Array,
     context: JobContext,
-) -> tuple[str, str]:
+) -> Built:
     """Build the runtime; a model whose answers cannot be judged is not worth one."""
     if answers.shape[:1] != (len(given),):
-        return "native", f"native: {answers.shape} answers for {len(given)} rows"
+        return Built("native", None, f"native: {answers.shape} answers for {len(given)} rows")
     built = build_runtime(model, recipe.predict, recipe.features, given, context.seed)
     if built.data is not None:
         (context.work / RUNTIME).write_bytes(built.data)
-    return built.kind, built.why
+    return built
 
 
 def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:

@@ -6,37 +6,29 @@ of how the file was made.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-Category = str | int | float | bool
-Floats = NDArray[np.float64]
-Link = Literal["identity", "logistic", "softmax"]
-Output = Literal["scalar", "matrix", "column", "label"]
+from everbake.runtimes.columns import (
+    Category,
+    Floats,
+    Levels,
+    RowRefusedError,
+    Table,
+    matrix,
+    must_hold,
+    picker,
+    turned,
+    unpack,
+)
+from everbake.runtimes.ending import Ending, Link, Output
 
 FORMAT = "everbake-linear"
 VERSION = 1
 _FEW_ROWS = 8  # below this, row by row beats the fixed cost of the columnar way
-
-
-class RowRefusedError(ValueError):
-    """The model cannot answer this row.
-
-    Attributes:
-        column: the input column at fault.
-        row: the position of the row in the call.
-    """
-
-    def __init__(self, problem: str, column: str, row: int) -> None:
-        super().__init__(f'{problem} in column "{column}" (row {row})')
-        self.column = column
-        self.row = row
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -52,14 +44,11 @@ class Numbers(msgspec.Struct, frozen=True):
     weights: bytes
 
 
-class Levels(msgspec.Struct, frozen=True):
-    """One categorical input: what each category adds to the outputs; None refuses the row."""
+class Products(msgspec.Struct, frozen=True):
+    """Products of numeric inputs, after scaling: `factors` counts them; each has its weights."""
 
-    column: str
-    categories: tuple[Category, ...]
-    weights: bytes
-    unseen: bytes | None
-    missing: bytes | None
+    factors: tuple[tuple[int, ...], ...] = ()
+    weights: bytes = b""
 
 
 class LinearFile(msgspec.Struct, frozen=True):
@@ -69,6 +58,7 @@ class LinearFile(msgspec.Struct, frozen=True):
         columns: the input columns, each once.
         numbers: the numeric inputs.
         levels: the categorical inputs.
+        products: of the numeric inputs.
         intercept: one float64 for each of the k linear outputs.
         link: what turns linear outputs into answers.
         output: a number, all outputs, the output number `column`, or a label of `classes`.
@@ -82,65 +72,9 @@ class LinearFile(msgspec.Struct, frozen=True):
     output: Output
     column: int = 0
     classes: tuple[Category, ...] = ()
+    products: Products = Products()
     format: str = FORMAT
     version: int = VERSION
-
-
-def pack(values: Floats | Sequence[float]) -> bytes:
-    """The bytes of an array in the file."""
-    return np.asarray(values, dtype="<f8").tobytes()
-
-
-def unpack(data: bytes) -> Floats:
-    """The array that `pack` wrote, flat."""
-    return np.frombuffer(data, dtype="<f8").astype(np.float64)
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A categorical input, ready for look-ups; `add[i]` belongs to `index[category] == i`."""
-
-    column: str
-    index: dict[object, int]
-    add: Floats
-    unseen: int
-    missing: int
-
-    def position(self, value: object, row: int) -> int:
-        """Where `add` holds what this value contributes."""
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            if self.missing < 0:
-                raise RowRefusedError("missing value", self.column, row)
-            return self.missing
-        try:
-            found = self.index.get(value, self.unseen)
-        except TypeError:
-            found = -1  # a list or an object is no category
-        if found < 0:
-            raise RowRefusedError("unseen category", self.column, row)
-        return found
-
-
-def _table(levels: Levels, outputs: int) -> _Table:
-    add = [unpack(levels.weights).reshape(len(levels.categories), outputs)]
-    positions: list[int] = []
-    size = len(levels.categories)
-    for extra in (levels.unseen, levels.missing):
-        positions.append(-1 if extra is None else size)
-        if extra is not None:
-            add.append(unpack(extra).reshape(1, outputs))
-            size += 1
-    index: dict[object, int] = {c: i for i, c in enumerate(levels.categories)}
-    return _Table(levels.column, index, np.vstack(add), positions[0], positions[1])
-
-
-def _picker(columns: tuple[str, ...]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
-    if len(columns) > 1:
-        return itemgetter(*columns)
-    if columns:
-        only = columns[0]
-        return lambda row: (row[only],)
-    return lambda _: ()
 
 
 def _logistic(score: float) -> float:
@@ -151,20 +85,30 @@ def _logistic(score: float) -> float:
     return growth / (1.0 + growth)
 
 
+def _padded(factors: tuple[tuple[int, ...], ...], one: int) -> NDArray[np.intp]:
+    """The factors as a table; place `one`, where a 1 will stand, fills the short rows up."""
+    degree = max((len(each) for each in factors), default=0)
+    rows = [[*each, *[one] * (degree - len(each))] for each in factors]
+    return np.array(rows, dtype=np.intp).reshape(len(factors), degree)
+
+
 class LinearRuntime:
     """Answers rows from a `LinearFile`."""
 
     def __init__(self, file: LinearFile) -> None:
         self._file = file
+        self._ending = Ending(file.link, file.output, file.column, file.classes)
         intercept = unpack(file.intercept)
         self._outputs = len(intercept)
         numbers = file.numbers
-        self._pick = _picker(numbers.columns)
+        self._pick = picker(numbers.columns)
         self._center, self._scale = unpack(numbers.center), unpack(numbers.scale)
         self._fill = unpack(numbers.fill)
         self._weights = unpack(numbers.weights).reshape(len(numbers.columns), self._outputs)
         self._plain = bool(np.all(self._center == 0.0) and np.all(self._scale == 1.0))
-        self._tables = tuple(_table(levels, self._outputs) for levels in file.levels)
+        self._tables = tuple(Table.of(levels, self._outputs) for levels in file.levels)
+        self._factors = _padded(file.products.factors, len(numbers.columns))
+        self._product_weights = unpack(file.products.weights).reshape(-1, self._outputs)
         self._intercept = intercept
         # One output is the common case: its sums are then plain floats, not arrays of one.
         one = self._outputs == 1
@@ -198,7 +142,7 @@ class LinearRuntime:
     @property
     def categorical(self) -> tuple[str, ...]:
         """The input columns that are looked up as categories."""
-        return tuple(table.column for table in self._tables)
+        return tuple(table.column for table in self._tables if table.index)
 
     def answer(self, rows: Sequence[Mapping[str, object]]) -> list[object]:
         """One answer a row: a number, a label, or a list of numbers.
@@ -217,21 +161,12 @@ class LinearRuntime:
         Raises:
             RowRefusedError: the model cannot answer a row.
         """
-        for name in self.columns:
-            if name not in columns:
-                raise RowRefusedError("no value", name, 0)
+        must_hold(columns, self.columns)
         with np.errstate(all="ignore"):
-            return self._finish(self._scores(columns))
+            return self._ending.finish(self._scores(columns))
 
     def _answer_many(self, rows: Sequence[Mapping[str, object]]) -> list[object]:
-        columns: dict[str, object] = {}
-        for name in self.columns:
-            try:
-                columns[name] = [row[name] for row in rows]
-            except KeyError:
-                at = next(i for i, row in enumerate(rows) if name not in row)
-                raise RowRefusedError("no value", name, at) from None
-        answers: list[object] = self.answer_columns(columns).tolist()
+        answers: list[object] = self.answer_columns(turned(rows, self.columns)).tolist()
         return answers
 
     def _score(self, row: Mapping[str, object], at: int) -> float | Floats:
@@ -242,6 +177,9 @@ class LinearRuntime:
                 x -= self._center
                 x *= self._scale
             total = x.dot(self._flat) + self._start
+            if len(self._factors):
+                added = self._multiplied(x).dot(self._product_weights)
+                total += added[0] if self._outputs == 1 else added
             for column, lookup in self._lookups:
                 total += lookup[row[column]]
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -258,8 +196,7 @@ class LinearRuntime:
         try:
             scores = self._scores({name: [row[name]] for name in self.columns})[0]
         except RowRefusedError as refused:
-            problem = str(refused).split(" in column ", 1)[0]
-            raise RowRefusedError(problem, refused.column, at) from None
+            raise RowRefusedError(refused.problem, refused.column, at) from None
         return float(scores[0]) if self._outputs == 1 else scores
 
     def _scores(self, columns: Mapping[str, object]) -> Floats:
@@ -267,19 +204,23 @@ class LinearRuntime:
         count = len(columns[self.columns[0]]) if self.columns else 0  # type: ignore[arg-type]
         scores: Floats = np.tile(self._intercept, (count, 1))
         if self._file.numbers.columns:
-            scores += self._numbers(columns, count) @ self._weights
+            x = self._numbers(columns)
+            scores += x @ self._weights
+            if len(self._factors):
+                scores += self._multiplied(x) @ self._product_weights
         for table in self._tables:
-            values = columns[table.column]
-            cells = values.tolist() if isinstance(values, np.ndarray) else values
-            places = [table.position(v, i) for i, v in enumerate(cells)]  # type: ignore[arg-type]
-            scores += table.add[places]
+            scores += table.looked_up(columns)
         return scores
 
-    def _numbers(self, columns: Mapping[str, object], count: int) -> Floats:
+    def _multiplied(self, x: Floats) -> Floats:
+        """The products of one row's numbers, or of each row's."""
+        ones = np.ones((*x.shape[:-1], 1))
+        products: Floats = np.concatenate([x, ones], axis=-1)[..., self._factors].prod(axis=-1)
+        return products
+
+    def _numbers(self, columns: Mapping[str, object]) -> Floats:
         names = self._file.numbers.columns
-        x: Floats = np.empty((count, len(names)))
-        for j, name in enumerate(names):
-            x[:, j] = _as_floats(columns[name], name)
+        x = matrix(columns, names)
         missing = np.isnan(x)
         bad = np.isinf(x) | (missing & np.isnan(self._fill))
         if bad.any():
@@ -290,58 +231,15 @@ class LinearRuntime:
 
     def _finish_one(self, total: float | Floats) -> object:
         """The answer that one row's linear outputs stand for."""
-        file = self._file
-        if self._outputs == 1:
-            score = float(total)
-            if file.output == "label":
-                return file.classes[score > 0]
-            if file.link == "identity":
-                return [score] if file.output == "matrix" else score
-            chance = _logistic(score)
-            if file.output == "column":
-                return chance if file.column else 1.0 - chance
-            return [1.0 - chance, chance]
-        return self._finish(np.atleast_2d(total)).tolist()[0]
-
-    def _finish(self, scores: Floats) -> NDArray[np.generic]:
-        file = self._file
+        if self._outputs > 1:
+            return self._ending.finish(np.atleast_2d(total)).tolist()[0]
+        file, score = self._file, float(total)
         if file.output == "label":
-            best = scores[:, 0] > 0 if self._outputs == 1 else scores.argmax(axis=1)
-            return np.asarray(file.classes)[best.astype(np.intp)]
-        answers = _linked(scores, file.link)
-        if file.output == "scalar":
-            return answers[:, 0]
-        return answers[:, file.column] if file.output == "column" else answers
-
-
-def _as_floats(values: object, column: str) -> Floats:
-    """The numbers of a column, NaN for None."""
-    try:
-        numbers: Floats = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise _no_number(values, column) from None
-    if numbers.ndim != 1:
-        raise _no_number(values, column)
-    return numbers
-
-
-def _no_number(values: object, column: str) -> RowRefusedError:
-    """The refusal of the first value that is no number."""
-    for row, value in enumerate(values):  # type: ignore[arg-type, var-annotated]
-        try:
-            float(0.0 if value is None else value)
-        except (TypeError, ValueError, OverflowError):
-            return RowRefusedError("no number", column, row)
-    return RowRefusedError("no number", column, 0)
-
-
-def _linked(scores: Floats, link: Link) -> Floats:
-    if link == "identity":
-        return scores
-    if link == "logistic":
-        small = np.exp(-np.abs(scores[:, 0]))
-        chance = np.where(scores[:, 0] >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
-        return np.column_stack([1.0 - chance, chance])
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Floats = odds / odds.sum(axis=1, keepdims=True)
-    return shares
+            return file.classes[score > 0]
+        if file.link == "logistic":
+            chance = _logistic(score)
+            chances = [1.0 - chance, chance]
+            return chances[file.column] if file.output == "column" else chances
+        if file.link == "exponential":
+            score = float(np.exp(score))
+        return [score] if file.output == "matrix" else score

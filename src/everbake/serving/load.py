@@ -5,8 +5,9 @@ import asyncio
 from everbake.core.bundle import Bundle
 from everbake.errors import HealthError
 from everbake.ports import Blobs
+from everbake.runtimes.kinds import KINDS
+from everbake.serving.compiled import CompiledAnswers
 from everbake.serving.decode import RequestDecoder
-from everbake.serving.linear import LinearAnswers
 from everbake.serving.native import Limits, NativeAnswers, Opener
 from everbake.serving.router import Answers, Loaded
 
@@ -41,13 +42,13 @@ class Loader:
         return Bundle.decode(self._blobs.get(digest))
 
     async def _answers(self, bundle: Bundle) -> Answers:
-        if bundle.runtime == "linear" and bundle.runtime_data is not None:
-            return await asyncio.to_thread(self._linear, bundle.runtime_data)
+        if bundle.runtime in KINDS and bundle.runtime_data is not None:
+            return await asyncio.to_thread(self._compiled, bundle.runtime, bundle.runtime_data)
         if bundle.runtime == "native":
             return await NativeAnswers.connect(self._opener, bundle, self._limits)
         raise HealthError(
             "EB527", f'runtime "{bundle.runtime}" is not known', mend="upgrade everbake"
         )
 
-    def _linear(self, blob: str) -> LinearAnswers:
-        return LinearAnswers(self._blobs.get(blob))
+    def _compiled(self, kind: str, blob: str) -> CompiledAnswers:
+        return CompiledAnswers(kind, self._blobs.get(blob))

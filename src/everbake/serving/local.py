@@ -11,7 +11,8 @@ import msgspec
 from everbake.core.bundle import Bundle, Input
 from everbake.errors import DataError, UserCodeError
 from everbake.ports import Blobs
-from everbake.runtimes.linear import LinearRuntime, RowRefusedError
+from everbake.runtimes.columns import RowRefusedError
+from everbake.runtimes.kinds import load
 from everbake.serving.decode import RequestDecoder
 from everbake.serving.problems import ProblemError
 from everbake.wire import receive_frame, send_frame
@@ -89,7 +90,7 @@ def answer_rows(
     """
     if bundle.runtime_data is None:
         return _native(bundle, rows, opener)
-    runtime = LinearRuntime.load(blobs.get(bundle.runtime_data))
+    runtime = load(bundle.runtime, blobs.get(bundle.runtime_data))
     try:
         return list(runtime.answer(rows))
     except RowRefusedError as refused:
