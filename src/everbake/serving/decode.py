@@ -63,6 +63,11 @@ class RequestDecoder:
         self._gaps = any(not i.needed and not i.nullable for i in inputs)
         self._fast = _fast_decoder(inputs)
 
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The fields that a row may hold, in order."""
+        return tuple(self._inputs.values())
+
     def decode(self, body: bytes) -> list[Row]:
         """The rows of a request.
 
@@ -77,7 +82,7 @@ class RequestDecoder:
             return self._carefully(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _broken(error)
-        self._check_count(structs)
+        self.check_count(len(structs))
         names, values = self._names, msgspec.structs.astuple
         rows = [dict(zip(names, values(struct), strict=True)) for struct in structs]
         if self._gaps:
@@ -93,13 +98,18 @@ class RequestDecoder:
                         return self._carefully(body)
         return rows
 
-    def _check_count(self, rows: Sequence[object]) -> None:
+    def check_count(self, rows: int) -> None:
+        """Hold a number of rows against the bounds.
+
+        Raises:
+            ProblemError: there are none, or too many.
+        """
         if not rows:
-            raise ProblemError("EB509", '"rows" is empty', mend="send at least one row")
-        if len(rows) > self._most_rows:
+            raise ProblemError("EB509", "there are no rows", mend="send at least one row")
+        if rows > self._most_rows:
             raise ProblemError(
                 "EB510",
-                f"{len(rows)} rows in one request, {self._most_rows} at most",
+                f"{rows} rows in one request, {self._most_rows} at most",
                 mend="send several requests",
             )
 
@@ -118,7 +128,7 @@ class RequestDecoder:
         Raises:
             ProblemError: there are none, too many, or one does not fit.
         """
-        self._check_count(rows)
+        self.check_count(len(rows))
         return [self._row(row, at) for at, row in enumerate(rows)]
 
     def _row(self, row: object, at: int) -> Row:

@@ -35,6 +35,9 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "EB524": (400, "not HTTP"),
     "EB525": (408, "request took too long to arrive"),
     "EB526": (503, "not ready"),
+    "EB532": (400, "broken tensor"),
+    "EB533": (422, "tensors that do not fit"),
+    "EB534": (404, "version does not serve"),
 }
 
 

@@ -14,6 +14,7 @@ from everbake.serving.native import Limits, Opener
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
 from everbake.serving.v1 import PredictEndpoint
+from everbake.serving.v2 import OpenInference
 from everbake.serving.watch import Watcher, WatchPlace
 
 
@@ -87,8 +88,10 @@ class Service:
 
 def endpoints(router: Router, answering: Answering) -> dict[str, Endpoint]:
     """All addresses of a worker."""
+    ready = ReadyEndpoint(router)
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
+        **OpenInference(answering, ready).endpoints(),
         "/healthz": alive,
-        "/readyz": ReadyEndpoint(router),
+        "/readyz": ready,
     }
