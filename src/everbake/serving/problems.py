@@ -38,6 +38,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "EB532": (400, "broken tensor"),
     "EB533": (422, "tensors that do not fit"),
     "EB534": (404, "version does not serve"),
+    "EB535": (400, "not a form of rows"),
+    "EB536": (400, "model not named"),
 }
 
 

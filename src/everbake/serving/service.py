@@ -10,6 +10,7 @@ from everbake.serving.app import App
 from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.load import Loader
+from everbake.serving.mlflow import Scoring
 from everbake.serving.native import Limits, Opener
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
@@ -92,6 +93,7 @@ def endpoints(router: Router, answering: Answering) -> dict[str, Endpoint]:
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
         **OpenInference(answering, ready).endpoints(),
+        **Scoring(answering, router, ready).endpoints(),
         "/healthz": alive,
         "/readyz": ready,
     }
