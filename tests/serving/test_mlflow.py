@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from everbake.core.bundle import Input
 
 URL = "/invocations"
@@ -30,38 +28,36 @@ def check_error(answer, status, code, kind="BAD_REQUEST"):
     return content["message"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"dataframe_split": {"columns": ["note", "feature"], "data": [["x", 9], [None, 1.5]]}},
-        {
-            "dataframe_split": {
-                "index": [4, 7],
-                "columns": ["feature", "note"],
-                "data": [[9, "x"], [1.5, None]],
-            },
-            "params": {},
+FORMS = [
+    {"dataframe_split": {"columns": ["note", "feature"], "data": [["x", 9], [None, 1.5]]}},
+    {
+        "dataframe_split": {
+            "index": [4, 7],
+            "columns": ["feature", "note"],
+            "data": [[9, "x"], [1.5, None]],
         },
-        {"dataframe_records": [{"feature": 9, "note": "x"}, {"feature": 1.5}]},
-        {"inputs": {"feature": [9, 1.5], "note": ["x", None]}},
-        {"inputs": {"feature": [[9], [1.5]], "note": [["x"], [None]]}},
-        {"inputs": [[9, "x"], [1.5, None]]},
-        {"inputs": [{"feature": 9, "note": "x"}, {"feature": 1.5}]},
-        {"instances": [{"feature": 9, "note": "x"}, {"feature": 1.5}], "params": None},
-        {"instances": [[9, "x"], [1.5, None]]},
-        {"instances": {"feature": [9, 1.5], "note": ["x", None]}},
-    ],
-)
-def test_every_form_of_rows(served, client, body):
-    answer = invoke(
-        client, body, **{"everbake-key": "k", "content-type": "application/json; charset=utf-8"}
-    )
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["predictions"] == [18.0, 3.0]
-    (logged,) = served.logged()
-    assert logged.ids == answer.json()["ids"]
-    assert logged.key == "k"
-    assert logged.rows == [{"feature": 9, "note": "x"}, {"feature": 1.5, "note": None}]
+        "params": {},
+    },
+    {"dataframe_records": [{"feature": 9, "note": "x"}, {"feature": 1.5}]},
+    '{"inputs": [[9, "x"], [1.5, NaN]]}',  # as MLflow's own client writes what is missing
+    {"inputs": {"feature": [9, 1.5], "note": ["x", None]}},
+    {"inputs": {"feature": [[9], [1.5]], "note": [["x"], [None]]}},
+    {"inputs": [[9, "x"], [1.5, None]]},
+    {"inputs": [{"feature": 9, "note": "x"}, {"feature": 1.5}]},
+    {"instances": [{"feature": 9, "note": "x"}, {"feature": 1.5}], "params": None},
+    {"instances": [[9, "x"], [1.5, None]]},
+    {"instances": {"feature": [9, 1.5], "note": ["x", None]}},
+]
+
+
+def test_every_form_of_rows(served, client):
+    told = {"everbake-key": "k", "content-type": "application/json; charset=utf-8"}
+    answers = [invoke(client, body, **told) for body in FORMS]
+    for body, answer, logged in zip(FORMS, answers, served.logged(), strict=True):
+        assert answer.json().get("predictions") == [18.0, 3.0], body
+        assert logged.ids == answer.json()["ids"]
+        assert logged.key == "k"
+        assert logged.rows == [{"feature": 9, "note": "x"}, {"feature": 1.5, "note": None}]
 
 
 def test_values_of_an_only_input_need_no_name(project):
@@ -104,74 +100,82 @@ def test_csv_is_read_by_the_types_of_the_inputs(project):
         check_error(score_csv(client, f"count\n{2**63}\n"), 422, "EB512")
 
 
-@pytest.mark.parametrize(
-    ("text", "status", "code"),
-    [
-        ("", 400, "EB535"),
-        ("feature\n", 400, "EB509"),
-        ("feature,feature\n1,2\n", 400, "EB535"),
-        ("feature\n1,2\n", 400, "EB535"),
-        ("featur\n1\n", 422, "EB513"),
-        ('feature\n"1\n', 400, "EB508"),
-        (b"feature\n\xff\n", 400, "EB508"),
-        ("feature\n" + "1\n" * 10_001, 413, "EB510"),
-        ("feature\n" + "1" * 200_000, 400, "EB508"),
-    ],
-)
-def test_refuses_broken_csv(served, client, text, status, code):
-    check_error(score_csv(client, text), status, code)
-    assert score_csv(client, "feature\n" + "9\n" * 10_000).status_code == 200
-    assert len(served.logged()) == 1
+BROKEN = [
+    ("", 400, "EB535"),
+    ("feature\n", 400, "EB509"),
+    ("feature,feature\n1,2\n", 400, "EB535"),
+    ("feature\n1,2\n", 400, "EB535"),
+    ("featur\n1\n", 422, "EB513"),
+    ('feature\n"1\n', 400, "EB508"),
+    (b"feature\n\xff\n", 400, "EB508"),
+    ("feature\n" + "1\n" * 10_001, 413, "EB510"),
+    ("feature\n" + "1" * 200_000, 400, "EB508"),
+]
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        ("", 400, "EB508"),
-        ('{"inputs": [[NaN]]}', 400, "EB508"),
-        ('{"inputs": ' + "[" * 100_000, 400, "EB508"),
-        ([1], 400, "EB535"),
-        ({}, 400, "EB535"),
-        ({"columns": ["feature"], "data": [[1]]}, 400, "EB535"),
-        ({"inputs": [[1, None]], "instances": [[1, None]]}, 400, "EB535"),
-        ({"inputs": [[1, None]], "params": {"t": 1}}, 400, "EB535"),
-        ({"inputs": "feature"}, 400, "EB535"),
-        ({"inputs": []}, 400, "EB509"),
-        ({"inputs": {}}, 400, "EB509"),
-        ({"inputs": {"feature": 1}}, 400, "EB535"),
-        ({"inputs": {"feature": [1], "note": ["a", "b"]}}, 400, "EB535"),
-        ({"inputs": {"feature": [[1, 2]]}}, 422, "EB515"),
-        ({"inputs": [[1]]}, 400, "EB535"),
-        ({"inputs": [[1, None], {"feature": 1}]}, 400, "EB535"),
-        ({"inputs": [1, 2]}, 400, "EB535"),
-        ({"instances": [[1, None]] * 10_001}, 413, "EB510"),
-        ({"instances": {"feature": [1] * 10_001}}, 413, "EB510"),
-        ({"dataframe_split": [[1]]}, 400, "EB535"),
-        ({"dataframe_split": {"columns": ["feature"]}}, 400, "EB535"),
-        ({"dataframe_split": {"columns": ["feature"], "data": [[1]], "x": 1}}, 400, "EB535"),
-        ({"dataframe_split": {"columns": [0], "data": [[1]]}}, 400, "EB535"),
-        ({"dataframe_split": {"columns": ["feature"], "data": [[1, 2]]}}, 400, "EB535"),
-        ({"dataframe_split": {"columns": ["feature"], "data": [1]}}, 400, "EB535"),
-        ({"dataframe_split": {"columns": ["note"], "data": [["x"]]}}, 422, "EB512"),
-        ({"dataframe_split": {"columns": ["feature", "f"], "data": [[1, 1]]}}, 422, "EB513"),
-        ({"dataframe_records": {"feature": 1}}, 400, "EB535"),
-        ({"dataframe_records": [1]}, 422, "EB511"),
-        ({"dataframe_records": [{"feature": "1"}]}, 422, "EB515"),
-    ],
-)
-def test_refuses_what_does_not_fit(served, client, body, status, code):
-    check_error(invoke(client, body), status, code)
-    good = {"dataframe_records": [{"feature": 9}]}
-    assert invoke(client, good).json()["predictions"] == [18.0]
-    assert len(served.logged()) == 1
+def test_refuses_broken_csv(served, client):
+    for text, status, code in BROKEN:
+        check_error(score_csv(client, text), status, code)
+        assert score_csv(client, "feature\n" + "9\n" * 10_000).status_code == 200
+    assert len(served.logged()) == len(BROKEN)
 
 
-@pytest.mark.parametrize(
-    "kind", ["", "text/plain", "application/json; charset=latin-1", "text/csv;charset=utf-16"]
-)
-def test_refuses_other_content_types(client, kind):
-    answer = client.post(URL, content=b'{"inputs": [[9, null]]}', headers={"content-type": kind})
-    check_error(answer, 415, "EB506")
+REFUSED = [
+    ("", 400, "EB508"),
+    ('{"inputs": [[nan]]}', 400, "EB508"),
+    (b'{"inputs": [["\xff", null]]}', 400, "EB508"),
+    ('{"inputs": [[%s, NaN]]}' % ("9" * 5000), 400, "EB508"),
+    ('{"inputs": [[NaN, null]]}', 422, "EB514"),
+    ('{"inputs": [[-Infinity, null]]}', 422, "EB515"),
+    ('{"inputs": [[1e999, NaN]]}', 422, "EB515"),
+    ('{"inputs": ' + "[" * 100_000, 400, "EB508"),
+    ([1], 400, "EB535"),
+    ({}, 400, "EB535"),
+    ({"columns": ["feature"], "data": [[1]]}, 400, "EB535"),
+    ({"inputs": [[1, None]], "instances": [[1, None]]}, 400, "EB535"),
+    ({"inputs": [[1, None]], "params": {"t": 1}}, 400, "EB535"),
+    ({"inputs": "feature"}, 400, "EB535"),
+    ({"inputs": []}, 400, "EB509"),
+    ({"inputs": {}}, 400, "EB509"),
+    ({"inputs": {"feature": 1}}, 400, "EB535"),
+    ({"inputs": {"feature": [1], "note": ["a", "b"]}}, 400, "EB535"),
+    ({"inputs": {"feature": [[1, 2]]}}, 422, "EB515"),
+    ({"inputs": [[1]]}, 400, "EB535"),
+    ({"inputs": [[1, None], {"feature": 1}]}, 400, "EB535"),
+    ({"inputs": [1, 2]}, 400, "EB535"),
+    ({"instances": [[1, None]] * 10_001}, 413, "EB510"),
+    ({"instances": {"feature": [1] * 10_001}}, 413, "EB510"),
+    ({"dataframe_split": [[1]]}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["feature"]}}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["feature"], "data": [[1]], "x": 1}}, 400, "EB535"),
+    ({"dataframe_split": {"columns": [0], "data": [[1]]}}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["feature"], "data": [[1, 2]]}}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["feature"], "data": [1]}}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["note"], "data": [["x"]]}}, 422, "EB512"),
+    ({"dataframe_split": {"columns": ["feature", "f"], "data": [[1, 1]]}}, 422, "EB513"),
+    ({"dataframe_records": {"feature": 1}}, 400, "EB535"),
+    ({"dataframe_records": [1]}, 422, "EB511"),
+    ({"dataframe_records": [{"feature": "1"}]}, 422, "EB515"),
+]
+
+
+def test_refuses_what_does_not_fit(served, client):
+    for body, status, code in REFUSED:
+        check_error(invoke(client, body), status, code)
+        good = {"dataframe_records": [{"feature": 9}]}
+        assert invoke(client, good).json()["predictions"] == [18.0]
+    assert len(served.logged()) == len(REFUSED)
+
+
+TYPES = ["", "text/plain", "application/json; charset=latin-1", "text/csv;charset=utf-16"]
+
+
+def test_refuses_other_content_types(client):
+    for kind in TYPES:
+        answer = client.post(
+            URL, content=b'{"inputs": [[9, null]]}', headers={"content-type": kind}
+        )
+        check_error(answer, 415, "EB506")
 
 
 def test_the_model_is_named_or_the_only_one(served, client):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -116,8 +117,8 @@ def _reader(
 def _parsed(body: bytes) -> tuple[str, object]:
     """Which form a body has, and what stands in it."""
     try:
-        content = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        content = _with_gaps(body)
+    except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ProblemError("EB508", f"the body is no JSON: {why}", mend=_SHAPE) from None
     if not isinstance(content, dict):
@@ -128,6 +129,14 @@ def _parsed(body: bytes) -> tuple[str, object]:
         _broken(f"the body has {', '.join(name[:50] for name in sorted(content)[:9]) or 'nothing'}")
     ((form, found),) = content.items()
     return form, found
+
+
+def _with_gaps(body: bytes) -> object:
+    """What a JSON text holds, in which MLflow's client writes NaN for a missing value."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(body, parse_constant=lambda name: None if name == "NaN" else float(name))
 
 
 def _split(content: object, decoder: RequestDecoder) -> list[object]:
