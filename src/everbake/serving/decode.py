@@ -52,21 +52,21 @@ class RequestDecoder:
     Args:
         inputs: the fields that a row may hold.
         most_rows: how many rows a request may hold.
+
+    Attributes:
+        inputs: the fields that a row may hold, in order.
+        most_rows: how many rows a request may hold.
     """
 
     def __init__(self, inputs: Sequence[Input], most_rows: int = _DEFAULT_ROWS) -> None:
+        self.inputs = tuple(inputs)
         self._inputs = {i.name: i for i in inputs}
-        self._most_rows = most_rows
+        self.most_rows = most_rows
         self._names = tuple(self._inputs)
         self._times = tuple(i.name for i in inputs if i.type == "timestamp")
         # What a row may lack without a null in its place must be left out again.
         self._gaps = any(not i.needed and not i.nullable for i in inputs)
         self._fast = _fast_decoder(inputs)
-
-    @property
-    def inputs(self) -> tuple[Input, ...]:
-        """The fields that a row may hold, in order."""
-        return tuple(self._inputs.values())
 
     def decode(self, body: bytes) -> list[Row]:
         """The rows of a request.
@@ -106,10 +106,10 @@ class RequestDecoder:
         """
         if not rows:
             raise ProblemError("EB509", "there are no rows", mend="send at least one row")
-        if rows > self._most_rows:
+        if rows > self.most_rows:
             raise ProblemError(
                 "EB510",
-                f"{rows} rows in one request, {self._most_rows} at most",
+                f"{rows} rows in one request, {self.most_rows} at most",
                 mend="send several requests",
             )
 

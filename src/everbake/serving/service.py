@@ -12,6 +12,7 @@ from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.load import Loader
 from everbake.serving.mlflow import Scoring
 from everbake.serving.native import Limits, Opener
+from everbake.serving.openapi import ModelsEndpoint, OpenApiEndpoint
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
 from everbake.serving.v1 import PredictEndpoint
@@ -92,6 +93,8 @@ def endpoints(router: Router, answering: Answering) -> dict[str, Endpoint]:
     ready = ReadyEndpoint(router)
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
+        "/v1/models": ModelsEndpoint(router),
+        "/v1/models/{name}/openapi.json": OpenApiEndpoint(answering),
         **OpenInference(answering, ready).endpoints(),
         **Scoring(answering, router, ready).endpoints(),
         "/healthz": alive,

@@ -11,7 +11,7 @@ from everbake.serving.answering import Answering, Outcome
 from everbake.serving.health import ReadyEndpoint
 from everbake.serving.http import JSON, Endpoint, HttpAnswer, HttpRequest
 from everbake.serving.problems import ProblemError
-from everbake.serving.router import Live
+from everbake.serving.router import Live, Loaded
 from everbake.serving.tensors import OUTPUT, Given, Tensor, pack, rows_of, tensors_of
 from everbake.serving.v1 import key_of
 from everbake.serving.wording import Worded, sentence
@@ -115,7 +115,7 @@ class OpenInference:
             for each in live.loaded.decoder.inputs
         ]
         about = {"name": name, "versions": [str(live.version)], "platform": "everbake"}
-        outputs = [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
+        outputs = await _outputs(live.loaded)
         return HttpAnswer(_encode({**about, "inputs": inputs, "outputs": outputs}))
 
     async def infer(self, request: HttpRequest) -> HttpAnswer:
@@ -139,6 +139,17 @@ class OpenInference:
                 mend=f"everbake promote {name}@V --reason TEXT makes another one serve",
             )
         return name, live
+
+
+async def _outputs(loaded: Loaded) -> list[dict[str, object]]:
+    """What the model gives, as its answer to its example shows; numbers, if there is none."""
+    if loaded.example is None:
+        return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
+    answered = await loaded.answers.answer(loaded.decoder.check([loaded.example]))
+    return [
+        {"name": each.name, "datatype": each.datatype, "shape": [-1, *each.shape[1:]]}
+        for each in tensors_of(answered)
+    ]
 
 
 def _read(headers: Mapping[bytes, bytes], body: bytes) -> tuple[_Request, list[Given]]:
