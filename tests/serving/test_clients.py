@@ -123,3 +123,11 @@ def test_mlflow(served):
     rows = [{"feature": 9.0, "note": "x"}, {"feature": 1.5, "note": None}]
     assert [one.rows for one in served.logged()] == [rows] * 4
     assert 'did you mean \\"feature\\"?' in told["refused"]
+
+
+def test_without_a_registry_it_is_said_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(pytest.fail.Exception, match=r"triton\.lock .* needs a package registry"):
+        make(tmp_path / "triton", CLIENTS / "triton.lock")
