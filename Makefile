@@ -48,7 +48,7 @@ lock: $(VENV)/.dev ## Lock the newest dependencies again, for every supported Py
 	$(call locked,requirements-dev.lock,--all-extras --group dev --constraints requirements.lock)
 
 clean: ## Remove .venv and all caches
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-clients build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The registry is whatever this machine is set up with; its address never gets into the file.
 define locked

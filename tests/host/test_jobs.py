@@ -79,6 +79,32 @@ def trained(tmp_path, files, declared, **changes):
     return train_candidate(TrainOrder(**order), context(tmp_path / "train", declared))
 
 
+def test_the_example_is_a_row_that_was_trained_on(tmp_path):
+    times = (
+        pd.to_datetime(["2024-01-01T00:00:00", "2024-01-02T03:04:05"])
+        .as_unit("us")
+        .tz_localize("UTC")
+    )
+    columns = {"x": [1.5, 2.5], "n": [None, 7], "b": [True, False], "s": ["a", "é"], "t": times}
+    rows = pa.table({**columns, "y": [1.0, 2.0]})
+    hashes = pa.array(row_hashes(rows).view(np.int64))
+    rows = rows.append_column(ROW, pa.array(range(2))).append_column(HASH, hashes)
+    pq.write_table(rows, tmp_path / "a.parquet")
+    report = trained(tmp_path, (str(tmp_path / "a.parquet"),), recipe(), rows=2, refit=True)
+    assert report.example == {"x": 2.5, "n": 7, "b": False, "s": "é", "t": "2024-01-02T03:04:05"}
+    assert msgspec.json.decode(msgspec.json.encode(report.example)) == report.example
+
+
+def test_the_example_has_a_gap_only_where_every_row_has_one(tmp_path):
+    gap = float("nan")
+    rows = pa.table({"x": [1.5, 2.5], "f": [gap, float("inf")], "y": [1.0, 2.0]})
+    hashes = pa.array(row_hashes(rows).view(np.int64))
+    rows = rows.append_column(ROW, pa.array(range(2))).append_column(HASH, hashes)
+    pq.write_table(rows, tmp_path / "a.parquet")
+    report = trained(tmp_path, (str(tmp_path / "a.parquet"),), recipe(), rows=2, refit=True)
+    assert report.example == {"x": 1.5, "f": None}
+
+
 def test_a_candidate_comes_with_its_runtime_its_inputs_and_its_rows(tmp_path, files):
     report = trained(tmp_path, files, recipe())
     assert (report.runtime, report.form) == ("linear", "skops")

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+CLIENT_LOCKS = tuple(f"tests/clients/{name}.lock" for name in ("kserve", "mlflow", "triton"))
 # Written so that no pattern finds itself.
 UNDONE = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b|\bNotImplemented[E]rror\b")
 REGISTRIES = re.compile(
@@ -111,7 +112,7 @@ def declared(lock):
     return [Requirement(each) for each in project()["project"]["dependencies"] + extras + grouped]
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, *CLIENT_LOCKS])
 def test_a_lock_pins_and_hashes_every_package_and_names_no_place(name):
     entries = lock_entries(name)
 

@@ -30,7 +30,7 @@ def linear_data(factor: float) -> bytes:
     return msgspec.msgpack.encode(file)
 
 
-def bundle_of(runtime: str, factor: float, data: str | None, inputs=INPUTS) -> Bundle:
+def bundle_of(runtime, factor, data, inputs=INPUTS, example=None) -> Bundle:
     return Bundle(
         model="line",
         recipe="r",
@@ -53,6 +53,7 @@ def bundle_of(runtime: str, factor: float, data: str | None, inputs=INPUTS) -> B
         seconds=0.0,
         peak_memory=0,
         python="3.11",
+        example=example or {},
     )
 
 
@@ -70,9 +71,9 @@ class Project:
     def blob(self, data: bytes) -> str:
         return FileBlobs(self.path / "blobs").put(data)
 
-    def bundle(self, factor=2.0, runtime="linear", inputs=INPUTS) -> str:
+    def bundle(self, factor=2.0, runtime="linear", inputs=INPUTS, example=None) -> str:
         data = self.blob(linear_data(factor)) if runtime == "linear" else None
-        return self.blob(bundle_of(runtime, factor, data, inputs).encode())
+        return self.blob(bundle_of(runtime, factor, data, inputs, example).encode())
 
     def deploy(self, version: int, bundle: str, model: str = "line") -> int:
         before = self.deployments.get(model, {})

@@ -1,6 +1,6 @@
 """A bundle: everything that a version needs to answer and to be baked again, by digest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -50,6 +50,7 @@ class Bundle:
         seconds: of training.
         peak_memory: of training, bytes.
         python: version of Python.
+        example: a row that it was trained on, as a request would hold it; empty in old bundles.
         native_above: rows in a call above which a compiled version is faster natively; or None.
     """
 
@@ -74,6 +75,7 @@ class Bundle:
     seconds: float
     peak_memory: int
     python: str
+    example: dict[str, object] = field(default_factory=dict)
     native_above: int | None = None
 
     def encode(self) -> bytes:

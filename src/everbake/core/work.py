@@ -69,6 +69,7 @@ class TrainReport:
         needed: those without which the model fails or answers differently.
         checks: what was looked at on the way (leakage, order in time).
         seconds: of the user's `train` alone.
+        example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
     """
 
@@ -81,6 +82,7 @@ class TrainReport:
     needed: tuple[str, ...]
     checks: tuple[Check, ...]
     seconds: float
+    example: dict[str, object]
     native_above: int | None = None
 
 

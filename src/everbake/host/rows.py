@@ -1,7 +1,9 @@
 """The table's rows as the user's code gets them."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,6 +24,7 @@ FORMS = {
     "Iterator[pyarrow.RecordBatch]": "batches",
 }
 _BATCH_ROWS = 65_536
+_LOOKED_AT = 1_000  # rows, in search of one without gaps
 
 
 def read_table(files: Sequence[str], rows: int | None = None) -> pa.Table:
@@ -53,6 +56,24 @@ def frame(table: pa.Table) -> "pd.DataFrame":
     """The user's columns as a data frame."""
     rows: pd.DataFrame = user_columns(table).to_pandas()
     return rows
+
+
+def example_of(table: pa.Table) -> dict[str, object]:
+    """The first row without a missing value, or the first one, as a request would hold it."""
+    rows = [
+        {name: _sent(value) for name, value in row.items()}
+        for row in user_columns(table.slice(0, _LOOKED_AT)).to_pylist()
+    ]
+    return next((row for row in rows if None not in row.values()), rows[0])
+
+
+def _sent(value: object) -> object:
+    """A value as JSON can hold it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, int | bool) else str(value)
 
 
 def as_form(table: pa.Table, form: str) -> "pd.DataFrame | pa.Table | Iterator[pa.RecordBatch]":

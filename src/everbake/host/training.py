@@ -18,7 +18,7 @@ from everbake.host.calling import featured, predict, recipe_of, train, with_feat
 from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
 from everbake.host.protocol import JobContext
-from everbake.host.rows import frame, read_table, rows_form
+from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, pack_rows, split, unpack_rows
 
@@ -77,6 +77,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         needed=_needed(recipe, candidate.model, inputs),
         checks=_leakage(table, held, recipe),
         seconds=candidate.seconds,
+        example=example_of(rows.select(inputs.column_names)),
         native_above=built.native_above,
     )
 

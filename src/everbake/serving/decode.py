@@ -52,11 +52,16 @@ class RequestDecoder:
     Args:
         inputs: the fields that a row may hold.
         most_rows: how many rows a request may hold.
+
+    Attributes:
+        inputs: the fields that a row may hold, in order.
+        most_rows: how many rows a request may hold.
     """
 
     def __init__(self, inputs: Sequence[Input], most_rows: int = _DEFAULT_ROWS) -> None:
+        self.inputs = tuple(inputs)
         self._inputs = {i.name: i for i in inputs}
-        self._most_rows = most_rows
+        self.most_rows = most_rows
         self._names = tuple(self._inputs)
         self._times = tuple(i.name for i in inputs if i.type == "timestamp")
         # What a row may lack without a null in its place must be left out again.
@@ -77,7 +82,7 @@ class RequestDecoder:
             return self._carefully(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _broken(error)
-        self._check_count(structs)
+        self.check_count(len(structs))
         names, values = self._names, msgspec.structs.astuple
         rows = [dict(zip(names, values(struct), strict=True)) for struct in structs]
         if self._gaps:
@@ -93,13 +98,18 @@ class RequestDecoder:
                         return self._carefully(body)
         return rows
 
-    def _check_count(self, rows: Sequence[object]) -> None:
+    def check_count(self, rows: int) -> None:
+        """Hold a number of rows against the bounds.
+
+        Raises:
+            ProblemError: there are none, or too many.
+        """
         if not rows:
-            raise ProblemError("EB509", '"rows" is empty', mend="send at least one row")
-        if len(rows) > self._most_rows:
+            raise ProblemError("EB509", "there are no rows", mend="send at least one row")
+        if rows > self.most_rows:
             raise ProblemError(
                 "EB510",
-                f"{len(rows)} rows in one request, {self._most_rows} at most",
+                f"{rows} rows in one request, {self.most_rows} at most",
                 mend="send several requests",
             )
 
@@ -118,7 +128,7 @@ class RequestDecoder:
         Raises:
             ProblemError: there are none, too many, or one does not fit.
         """
-        self._check_count(rows)
+        self.check_count(len(rows))
         return [self._row(row, at) for at, row in enumerate(rows)]
 
     def _row(self, row: object, at: int) -> Row:

@@ -36,7 +36,7 @@ class Loader:
         """
         bundle = await asyncio.to_thread(self._bundle, digest)
         answers = await self._answers(bundle)
-        return Loaded(digest, RequestDecoder(bundle.inputs), answers)
+        return Loaded(digest, RequestDecoder(bundle.inputs), answers, bundle.example or None)
 
     def _bundle(self, digest: str) -> Bundle:
         return Bundle.decode(self._blobs.get(digest))

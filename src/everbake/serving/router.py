@@ -36,11 +36,13 @@ class Loaded:
         bundle: its digest.
         decoder: of its requests.
         answers: its model.
+        example: a row that it can answer, if one is known.
     """
 
     bundle: str
     decoder: RequestDecoder
     answers: Answers
+    example: Row | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,13 @@ from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.labels import LabelsEndpoint
 from everbake.serving.load import Loader
+from everbake.serving.mlflow import Scoring
 from everbake.serving.native import Limits, Opener
+from everbake.serving.openapi import ModelsEndpoint, OpenApiEndpoint
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
 from everbake.serving.v1 import PredictEndpoint
+from everbake.serving.v2 import OpenInference
 from everbake.serving.watch import Watcher, WatchPlace
 
 
@@ -89,9 +92,14 @@ class Service:
 
 def endpoints(router: Router, answering: Answering, intake: Path) -> dict[str, Endpoint]:
     """All addresses of a worker."""
+    ready = ReadyEndpoint(router)
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
+        "/v1/models": ModelsEndpoint(router),
+        "/v1/models/{name}/openapi.json": OpenApiEndpoint(answering),
+        **OpenInference(answering, ready).endpoints(),
+        **Scoring(answering, router, ready).endpoints(),
         "/v1/models/{name}/labels": LabelsEndpoint(answering, intake),
         "/healthz": alive,
-        "/readyz": ReadyEndpoint(router),
+        "/readyz": ready,
     }

@@ -273,6 +273,7 @@ class HostTraining:
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             python=platform.python_version(),
+            example=report.example,
             native_above=report.native_above,
         )
 
