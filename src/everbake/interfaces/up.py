@@ -10,9 +10,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from everbake import wiring
 from everbake.config.settings import Settings
@@ -106,6 +108,11 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def _spoken(settings: Settings) -> str:
+    """The settings as an argument; the ledger's address may hold a password, and stays here."""
+    return msgspec.json.encode(replace(settings, ledger="")).decode()
+
+
 class Workers:
     """The processes that answer requests. One that ends is started anew."""
 
@@ -176,11 +183,9 @@ class Workers:
         told = [
             *("--project", str(self._up.project.absolute())),
             *("--fd", str(self._listener.fileno())),
-            *("--worker", str(number), "--sync", self._settings.log_sync),
-            *("--parent", str(os.getpid())),
+            *("--worker", str(number), "--parent", str(os.getpid())),
+            *("--settings", _spoken(self._settings)),
         ]
-        for name in self._settings.allow_hosts:
-            told += ["--allow-host", name]
         return subprocess.Popen(  # noqa: S603 - our own module, no shell
             [sys.executable, "-P", "-m", "everbake.interfaces.serve", *told],
             pass_fds=(self._listener.fileno(),),

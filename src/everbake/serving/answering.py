@@ -4,12 +4,13 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from everbake.core.frames import Answered
 from everbake.serving.decode import near_miss
 from everbake.serving.http import RETRY
+from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Live, Loaded, Role, Router
 from everbake.serving.segments import PredictionLog
@@ -25,14 +26,16 @@ class Outcome:
     Attributes:
         model: the model.
         version: that answered.
-        predictions: one a row.
+        predictions: one a row, None where the model failed.
         ids: one prediction id a row.
+        errors: why there is no prediction, by the position of the row.
     """
 
     model: str
     version: int
     predictions: list[object]
     ids: list[str]
+    errors: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,18 @@ class Answering:
             live.generation,
             time.perf_counter() - started,
         )
+        errors = errors_of(predictions)
+        if errors:
+            answered, failed = parted(answered, errors)
+            await self._log.append(name, failed)
         trouble = await self._log.append(name, answered)
         if trouble is not None:
             raise _unlogged(trouble)
         if live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, read, answered)
-        return Outcome(name, arm.version, predictions, ids)
+        if errors:
+            predictions = [None if at in errors else one for at, one in enumerate(predictions)]
+        return Outcome(name, arm.version, predictions, ids, errors)
 
     async def _failed(
         self,

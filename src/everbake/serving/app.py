@@ -1,10 +1,13 @@
 """The ASGI application: one plain callable that knows addresses, and no protocol of predictions."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 
 from everbake.serving.http import (
+    BEGUN,
     PROBLEM,
+    RETRY,
     Bounds,
     Endpoint,
     HttpAnswer,
@@ -19,6 +22,7 @@ from everbake.serving.problems import ProblemError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REMEMBERED = 1000
+_LATE = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -68,16 +72,23 @@ class App:
     Args:
         endpoints: by address, see `Addresses`.
         bounds: what is accepted.
+        always: endpoints that answer also when too much is asked.
     """
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], bounds: Bounds) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], bounds: Bounds, always: Collection[Endpoint] = ()
+    ) -> None:
+        self._always = always
         self._addresses = Addresses(endpoints)
         self._reading = Reading(bounds)
+        self._most = bounds.requests
+        self._open = 0
         self._hosts = frozenset(h.lower() for h in (*LOOPBACK, *bounds.hosts))
         self._good_hosts: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        self._open += 1
         try:
             answer = await self._respond(scope, receive)
         except ProblemError as refused:
@@ -88,6 +99,8 @@ class App:
             _log.exception("a request failed")
             failed = ProblemError("EB500", "the server failed; its log says more")
             answer = HttpAnswer(failed.document(), PROBLEM, failed.status)
+        finally:
+            self._open -= 1
         await _send(send, answer)
 
     async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer:
@@ -99,7 +112,19 @@ class App:
         if found is None:
             raise ProblemError("EB501", f"nothing is at {scope['path'][:200]}", mend=_USUAL)
         endpoint, parts = found
+        if self._crowded(scope) and endpoint not in self._always:
+            raise ProblemError("EB519", "the server is busy with other requests", headers=RETRY)
         return await endpoint(HttpRequest(scope["method"], headers, receive, self._reading, parts))
+
+    def _crowded(self, scope: Scope) -> bool:
+        """Whether too many are under way, or this one had to wait for its turn for too long.
+
+        A request that no host is asked for waits only before it is begun: for the loop to come
+        round to it.
+        """
+        begun = scope.get(BEGUN)
+        late = begun is not None and time.perf_counter() - begun > _LATE
+        return late or self._open > self._most
 
     def _check_host(self, host: bytes) -> None:
         name = host.decode("latin-1").lower()

@@ -17,7 +17,7 @@ class Loader:
     Args:
         blobs: where they lie.
         opener: opens a session in a version's host.
-        limits: of such a session.
+        limits: of such a session and of a request.
     """
 
     def __init__(self, blobs: Blobs, opener: Opener, limits: Limits) -> None:
@@ -35,7 +35,7 @@ class Loader:
         """
         bundle = await asyncio.to_thread(self._bundle, digest)
         answers = await self._answers(bundle)
-        return Loaded(digest, RequestDecoder(bundle.inputs), answers)
+        return Loaded(digest, RequestDecoder(bundle.inputs, self._limits.rows), answers)
 
     def _bundle(self, digest: str) -> Bundle:
         return Bundle.decode(self._blobs.get(digest))

@@ -1,10 +1,12 @@
 """uvicorn's HTTP protocol with the bounds that it lacks: size of headers, time to arrive."""
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from everbake.serving.http import BEGUN
 from everbake.serving.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers = False
         super().on_headers_complete()
         self._begun = True
+        if not self.pipeline:
+            self.scope[BEGUN] = time.perf_counter()  # type: ignore[literal-required]
 
     @override
     def on_body(self, body: bytes) -> None:

@@ -16,6 +16,8 @@ from everbake.serving.segments import LogPlace, PredictionLog, Sync
 from everbake.serving.v1 import PredictEndpoint
 from everbake.serving.watch import Watcher, WatchPlace
 
+_ALWAYS = ("/healthz", "/readyz")  # answered also under overload
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -63,7 +65,8 @@ class Service:
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
         self._answering = Answering(router, self._log, sources.clock.now)
-        self._app = App(endpoints(router, self._answering), worker.bounds)
+        points = endpoints(router, self._answering)
+        self._app = App(points, worker.bounds, [points[path] for path in _ALWAYS])
         loader = Loader(sources.blobs, sources.opener, worker.limits)
         place = WatchPlace(state / "serving" / f"{number}.json", worker.poll)
         self._watcher = Watcher(sources.reader, loader, router, place)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from everbake.core.frames import Answered
 from everbake.serving.decode import RequestDecoder, Row
+from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import ProblemError
 from everbake.serving.router import Challenger, Live
 from everbake.serving.segments import PredictionLog
@@ -91,18 +92,21 @@ class Shadows:
         except ProblemError as problem:
             error = problem.code
         seen = shadow.answered
-        await self._log.append(
-            shadow.model,
-            Answered(
-                seen.ids,
-                self._now(),
-                shadow.challenger.version,
-                [],
-                predictions,
-                seen.key,
-                "shadow",
-                shadow.generation,
-                time.perf_counter() - started,
-                error,
-            ),
+        scored = Answered(
+            seen.ids,
+            self._now(),
+            shadow.challenger.version,
+            [],
+            predictions,
+            seen.key,
+            "shadow",
+            shadow.generation,
+            time.perf_counter() - started,
+            error,
         )
+        errors = errors_of(predictions)
+        if errors:
+            scored, failed = parted(scored, errors)
+            await self._log.append(shadow.model, failed)
+        if scored.ids:
+            await self._log.append(shadow.model, scored)
