@@ -9,6 +9,8 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -157,3 +159,25 @@ def _receive(connection: socket.socket, length: int) -> bytes:
             break
         parts += part
     return bytes(parts)
+
+
+def connected(path: Path) -> socket.socket | None:
+    """A connection to whoever listens at a socket file; None if nobody does."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with short_name(path) as name:
+            connection.connect(name)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+@contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """A name for a socket in a folder whose own name may be longer than a socket's may."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

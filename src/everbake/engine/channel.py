@@ -2,8 +2,8 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from everbake import errors
 from everbake.engine.commands import perform
 from everbake.engine.owner import Owner
 from everbake.errors import EverbakeError
-from everbake.wire import receive_frame, send_frame
+from everbake.wire import connected, receive_frame, send_frame, short_name
 
 
 class Ask(msgspec.Struct):
@@ -43,7 +43,7 @@ class Channel:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            with _short(path) as name:
+            with short_name(path) as name:
                 self._listener.bind(name)
         finally:
             os.umask(before)
@@ -93,7 +93,7 @@ def ask(path: Path, command: str, arguments: bytes) -> dict[str, Any] | None:
         EverbakeError: what the owner raised.
         ConflictError: the owner went away before it answered.
     """
-    connection = _connected(path)
+    connection = connected(path)
     if connection is None:
         return None
     with connection:
@@ -116,31 +116,10 @@ def ask(path: Path, command: str, arguments: bytes) -> dict[str, Any] | None:
 
 def listening(path: Path) -> bool:
     """Whether an owner listens there (a socket file may have outlived its owner)."""
-    connection = _connected(path) if path.parent.is_dir() else None
+    connection = connected(path) if path.parent.is_dir() else None
     if connection is not None:
         connection.close()
     return connection is not None
-
-
-def _connected(path: Path) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with _short(path) as name:
-            connection.connect(name)
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    return connection
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name for a socket in a folder whose own name may be longer than a socket's may."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def _parts(error: EverbakeError) -> dict[str, str]:

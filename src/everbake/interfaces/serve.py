@@ -3,24 +3,20 @@
 import argparse
 import os
 import socket
-import threading
-import time
 from functools import partial
 from pathlib import Path
-
-_GLANCE = 0.05
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve a project's models on an inherited listening socket."""
     told = _parser().parse_args(arguments)
-    _die_with_parent(told.parent)
     # Before numpy is imported: one thread a worker, or the slowest answers take very long.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     import msgspec
 
     from everbake.config.settings import Settings
+    from everbake.serving.handover import outlive
     from everbake.serving.http import Bounds
     from everbake.serving.native import Limits
     from everbake.serving.run import serve
@@ -28,6 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
     from everbake.wiring import blobs, clock, native_session, places, reader
 
     project: Path = told.project.absolute()
+    listener = socket.socket(fileno=told.fd)
+    gone = outlive(told.parent, listener, places(project).serving)
     settings = msgspec.json.decode(told.settings, type=Settings)
     sources = Sources(reader(project), blobs(project), partial(native_session, project), clock())
     worker = Worker(
@@ -37,8 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
         settings.log_sync,
         Bounds(settings.allow_hosts, settings.request_bytes),
         Limits(settings.request_rows, settings.waiting, settings.request_seconds),
+        gone.is_set,
     )
-    serve(Service(sources, worker), socket.socket(fileno=told.fd), settings.request_seconds)
+    serve(Service(sources, worker), listener, settings.request_seconds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,23 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker", type=int, required=True, help="number of this worker")
     parser.add_argument("--poll-ms", type=int, default=50, help="between looks at the ledger")
     parser.add_argument("--settings", default="{}", help="of the project, as JSON")
-    parser.add_argument("--parent", type=int, default=os.getppid(), help="process to die with")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="the owner's process")
     return parser
-
-
-def _die_with_parent(parent: int) -> None:
-    """End at once when the parent has: nothing that was answered is lost by that.
-
-    Watched by a thread: the signal that Linux offers for this comes when the parent's thread
-    ends, not its process, and other systems offer none.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_GLANCE)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 if __name__ == "__main__":

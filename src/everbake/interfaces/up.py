@@ -23,6 +23,7 @@ from everbake.engine.channel import Channel
 from everbake.engine.owner import Owner
 from everbake.engine.watching import Folders, Watched
 from everbake.errors import ConflictError, DataError, EverbakeError, HealthError, RecipeError
+from everbake.serving.handover import acknowledged, survivors
 
 LOOK = 0.25  # seconds between two looks at folders and recipes
 READY = 90.0  # seconds for the workers to be ready; a worker gives its first models 60
@@ -71,7 +72,8 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
                 where=str(there.project),
                 mend="stop the other `everbake up`, or use it",
             )
-        listener = stack.enter_context(_listener(up.host, up.port))
+        before = survivors(there.serving)
+        listener = stack.enter_context(before.listener(up.port) or _listener(up.host, up.port))
         workers = Workers(up, settings, listener, narrate)
         stack.callback(workers.stop)
         workers.start()
@@ -79,6 +81,7 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
         stack.callback(channel.close)
         owner.prepare()
         workers.wait_until_ready()
+        before.end()
         workers.keep()
         port = listener.getsockname()[1]
         yield owner, f"http://{up.host}:{port}"
@@ -88,8 +91,7 @@ def _unforeseen(narrate: Narrate) -> Callable[[Exception], None]:
     return lambda error: narrate("".join(traceback.format_exception(error)))
 
 
-@contextmanager
-def _listener(host: str, port: int) -> Iterator[socket.socket]:
+def _listener(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -104,8 +106,7 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
             mend="everbake up --port 0 picks a free one",
         ) from error
     listener.listen(1024)
-    with listener:
-        yield listener
+    return listener
 
 
 def _spoken(settings: Settings) -> str:
@@ -154,7 +155,8 @@ class Workers:
         """
         folder = wiring.places(self._up.project).serving
         until = time.monotonic() + READY
-        while len(list(folder.glob("*.json"))) < self._up.workers:
+        pids = {process.pid for process in self._processes.values()}
+        while len(pids & {said["pid"] for _, said in acknowledged(folder)}) < self._up.workers:
             dead = [p.returncode for p in self._processes.values() if p.poll() is not None]
             if dead or time.monotonic() > until:
                 raise HealthError(

@@ -1,6 +1,6 @@
 """A worker's parts put together, as an ASGI application with a lifespan."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Worker:
         sync: of the prediction log.
         bounds: of requests.
         limits: of native sessions.
+        orphaned: whether the owner is gone.
     """
 
     state: Path
@@ -55,6 +56,7 @@ class Worker:
     sync: Sync = "none"
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
+    orphaned: Callable[[], bool] = lambda: False
 
 
 class Service:
@@ -65,10 +67,10 @@ class Service:
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
         self._answering = Answering(router, self._log, sources.clock.now)
-        points = endpoints(router, self._answering)
+        place = WatchPlace(state / "serving", number, worker.poll, worker.orphaned)
+        points = endpoints(router, self._answering, place)
         self._app = App(points, worker.bounds, [points[path] for path in _ALWAYS])
         loader = Loader(sources.blobs, sources.opener, worker.limits)
-        place = WatchPlace(state / "serving" / f"{number}.json", worker.poll)
         self._watcher = Watcher(sources.reader, loader, router, place)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -88,10 +90,10 @@ class Service:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def endpoints(router: Router, answering: Answering) -> dict[str, Endpoint]:
+def endpoints(router: Router, answering: Answering, place: WatchPlace) -> dict[str, Endpoint]:
     """All addresses of a worker."""
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
         "/healthz": alive,
-        "/readyz": ReadyEndpoint(router),
+        "/readyz": ReadyEndpoint(router, place),
     }
