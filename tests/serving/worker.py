@@ -58,13 +58,15 @@ def _play(channel: socket.socket, bundle: Bundle) -> None:
 
 
 def _answer(values, params):
-    """666 raises, 777 kills the process, 888 hangs, 999 predicts NaN, 555 is slow."""
+    """666 raises, 777 kills the process, 888 hangs, 999 predicts NaN, 555 and 556 are slow."""
     if 777 in values or not params["factor"]:
         return None
     if 888 in values:
         time.sleep(60)
     if 555 in values:
         time.sleep(0.2)
+    if 556 in values:
+        time.sleep(1.2)
     errors = {at: "ValueError: 666 is no good" for at, v in enumerate(values) if v == 666}
     predictions = [None if v == 666 else v * params["factor"] for v in values]
     predictions = [float("nan") if v == 999 else p for v, p in zip(values, predictions)]  # noqa: B905

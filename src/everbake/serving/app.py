@@ -104,7 +104,10 @@ class App:
         await _send(send, answer)
 
     async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = scope["headers"]
+        headers: dict[bytes, bytes] = dict(given)
+        if len(headers) < len(given):
+            _refuse_twins([name for name, _ in given])
         host = headers.get(b"host", b"")
         if host not in self._good_hosts:
             self._check_host(host)
@@ -137,6 +140,13 @@ class App:
             )
         if len(self._good_hosts) < _REMEMBERED:
             self._good_hosts.add(host)
+
+
+def _refuse_twins(names: list[bytes]) -> None:
+    """Refuse two values where a proxy in front might believe the other one."""
+    for name in (b"host", b"content-type"):
+        if names.count(name) > 1:
+            raise ProblemError("EB561", f"there are {names.count(name)} {name.decode()} headers")
 
 
 _USUAL = "POST /v1/models/{name}/predict"

@@ -35,6 +35,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "EB524": (400, "not HTTP"),
     "EB525": (408, "request took too long to arrive"),
     "EB526": (503, "not ready"),
+    "EB560": (422, "name given twice"),
+    "EB561": (400, "header given twice"),
 }
 
 
