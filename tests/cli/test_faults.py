@@ -77,6 +77,9 @@ def test_bounds_are_settings(line):
         assert ask(client, 1, 2, 3).json()["code"] == "EB510"
         long = client.post(URL, content=b" " * 3000, headers={"content-type": "application/json"})
         assert long.json()["code"] == "EB510"
+        metrics = client.get("/metrics").text
+        assert 'everbake_data_arrived_timestamp_seconds{model="line"}' in metrics
+        assert 'everbake_model_trained_timestamp_seconds{model="line",version="1"}' in metrics
         assert client.get("/healthz", headers={"host": "models.example"}).status_code == 200
 
 

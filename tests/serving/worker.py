@@ -27,7 +27,7 @@ class FileReader:
         return self.path.stat().st_mtime_ns
 
     def rows(self, table, where=None, *, newest=None):
-        return json.loads(self.path.read_bytes())[table]
+        return json.loads(self.path.read_bytes()).get(table, [])
 
     def head(self) -> tuple[int, str]:
         return 7, "ab" * 32

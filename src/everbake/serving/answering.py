@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from everbake.core.frames import Answered
+from everbake.serving.counts import Counts
 from everbake.serving.decode import near_miss
 from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
@@ -65,14 +66,18 @@ class Answering:
         router: who answers.
         log: where answers are written before they leave.
         now: the time.
+        counts: what is answered.
     """
 
-    def __init__(self, router: Router, log: PredictionLog, now: Callable[[], float]) -> None:
+    def __init__(
+        self, router: Router, log: PredictionLog, now: Callable[[], float], counts: Counts
+    ) -> None:
+        self._counts = counts
         self._router = router
         self._log = log
         self._now = now
         self._ids = _Ids()
-        self._shadows = Shadows(log, now)
+        self._shadows = Shadows(log, now, counts.shed)
 
     def live(self, name: str) -> Live:
         """What answers for a model.
@@ -105,6 +110,7 @@ class Answering:
             predictions = await arm.loaded.answers.answer(rows)
             check_finite(predictions)
         except ProblemError as problem:
+            self._counts.failed(name, arm.version, arm.role, problem.code)
             if problem.status >= _COUNTED:
                 await self._failed(name, live, arm, problem, (first, now, started, key))
             raise
@@ -126,7 +132,9 @@ class Answering:
             await self._log.append(name, failed)
         trouble = await self._log.append(name, answered)
         if trouble is not None:
+            self._counts.failed(name, arm.version, arm.role, "EB520")
             raise _unlogged(trouble)
+        self._counts.answered(name, arm.version, arm.role, len(rows), answered.seconds)
         if live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, read, answered)
         if errors:

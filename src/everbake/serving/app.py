@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 
+from everbake.serving.counts import Counts
 from everbake.serving.http import (
     BEGUN,
     PROBLEM,
@@ -72,35 +73,42 @@ class App:
     Args:
         endpoints: by address, see `Addresses`.
         bounds: what is accepted.
+        counts: what is refused, and what is under way.
         always: endpoints that answer also when too much is asked.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], bounds: Bounds, always: Collection[Endpoint] = ()
+        self,
+        endpoints: Mapping[str, Endpoint],
+        bounds: Bounds,
+        counts: Counts,
+        always: Collection[Endpoint] = (),
     ) -> None:
+        self._counts = counts
         self._always = always
         self._addresses = Addresses(endpoints)
         self._reading = Reading(bounds)
         self._most = bounds.requests
-        self._open = 0
         self._hosts = frozenset(h.lower() for h in (*LOOPBACK, *bounds.hosts))
         self._good_hosts: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        self._open += 1
+        self._counts.open += 1
         try:
             answer = await self._respond(scope, receive)
         except ProblemError as refused:
+            self._counts.problems[refused.code] += 1
             answer = HttpAnswer(refused.document(), PROBLEM, refused.status, refused.headers)
         except LeftError:
             return
         except Exception:  # noqa: BLE001 - whatever it is, this request fails alone
             _log.exception("a request failed")
+            self._counts.problems["EB500"] += 1
             failed = ProblemError("EB500", "the server failed; its log says more")
             answer = HttpAnswer(failed.document(), PROBLEM, failed.status)
         finally:
-            self._open -= 1
+            self._counts.open -= 1
         await _send(send, answer)
 
     async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer:
@@ -127,7 +135,7 @@ class App:
         """
         begun = scope.get(BEGUN)
         late = begun is not None and time.perf_counter() - begun > _LATE
-        return late or self._open > self._most
+        return late or self._counts.open > self._most
 
     def _check_host(self, host: bytes) -> None:
         name = host.decode("latin-1").lower()

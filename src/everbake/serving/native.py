@@ -126,6 +126,11 @@ class NativeAnswers:
         """Whether the host still answers."""
         return self._alive
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the next call."""
+        return len(self._queue)
+
     async def answer(self, rows: list[Row]) -> list[object]:
         """One prediction a row, a `Failed` where the model raised.
 

@@ -35,6 +35,10 @@ class Answers(Protocol):
     def alive(self) -> bool:
         """Whether it can still answer anything."""
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for it."""
+
     async def close(self) -> None:
         """Answer what waits, then let go of everything."""
 

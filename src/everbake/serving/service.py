@@ -1,5 +1,6 @@
 """A worker's parts put together, as an ASGI application with a lifespan."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,16 +8,18 @@ from pathlib import Path
 from everbake.ports import Blobs, Clock, Reader
 from everbake.serving.answering import Answering
 from everbake.serving.app import App
+from everbake.serving.counts import Counts
 from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.load import Loader
 from everbake.serving.native import Limits, Opener
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
+from everbake.serving.telling import MetricsEndpoint
 from everbake.serving.v1 import PredictEndpoint
 from everbake.serving.watch import Watcher, WatchPlace
 
-_ALWAYS = ("/healthz", "/readyz")  # answered also under overload
+_ALWAYS = ("/healthz", "/readyz", "/metrics")  # answered also under overload
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,13 @@ class Service:
         router = Router()
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
-        self._answering = Answering(router, self._log, sources.clock.now)
+        self._counts = Counts(state / "serving", number)
+        self._answering = Answering(router, self._log, sources.clock.now, self._counts)
         place = WatchPlace(state / "serving", number, worker.poll, worker.orphaned)
         points = endpoints(router, self._answering, place)
-        self._app = App(points, worker.bounds, [points[path] for path in _ALWAYS])
+        points["/metrics"] = MetricsEndpoint(self._counts, router, sources.reader, state / "log")
+        always = [points[path] for path in _ALWAYS]
+        self._app = App(points, worker.bounds, self._counts, always)
         loader = Loader(sources.blobs, sources.opener, worker.limits)
         self._watcher = Watcher(sources.reader, loader, router, place)
 
@@ -82,11 +88,15 @@ class Service:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._watcher.start()
+        counting = asyncio.create_task(self._counts.keep())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._answering.close()
         await self._watcher.stop()
         await self._log.close()
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+        self._counts.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
