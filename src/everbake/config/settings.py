@@ -28,6 +28,8 @@ class Settings:
         request_rows: of a request, at most.
         request_seconds: in which a request must have arrived, and its model have answered.
         waiting: requests that may wait for a model in its own process.
+        access_log: file that takes a line a request, or `stderr`; empty for none.
+        otel_endpoint: where spans go, over OTLP; empty for none.
     """
 
     ledger: str = "sqlite"
@@ -39,6 +41,8 @@ class Settings:
     request_rows: int = 10_000
     request_seconds: float = 10.0
     waiting: int = 64
+    access_log: str = ""
+    otel_endpoint: str = ""
 
 
 def load_settings(project: Path, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -78,6 +82,8 @@ def load_settings(project: Path, environment: Mapping[str, str] = os.environ) ->
         request_rows=whole("request_rows", range(1, 10**7 + 1)),
         request_seconds=_seconds(values.get("request_seconds", default.request_seconds), path),
         waiting=whole("waiting", range(1, 100_001)),
+        access_log=str(values.get("access_log", "")),
+        otel_endpoint=_address(values.get("otel_endpoint", ""), path),
     )
 
 
@@ -109,6 +115,13 @@ def _seconds(value: object, path: Path) -> float:
         why = f"request_seconds is {value!r}, not from {_SHORTEST:g} to {_LONGEST:g}"
         raise _wrong(path, why)
     return number
+
+
+def _address(value: object, path: Path) -> str:
+    text = str(value)
+    if text and not text.startswith(("http://", "https://")):
+        raise _wrong(path, f"otel_endpoint is {value!r}, not http://... or https://...")
+    return text
 
 
 def _sync(value: object, path: Path) -> Sync:

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     from everbake.serving.handover import outlive
     from everbake.serving.http import Bounds
     from everbake.serving.native import Limits
+    from everbake.serving.observing import observers_of
     from everbake.serving.run import serve
     from everbake.serving.service import Service, Sources, Worker
     from everbake.wiring import blobs, clock, native_session, places, reader
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         Bounds(settings.allow_hosts, settings.request_bytes),
         Limits(settings.request_rows, settings.waiting, settings.request_seconds),
         gone.is_set,
+        observers_of(settings.access_log, settings.otel_endpoint, project),
     )
     serve(Service(sources, worker), listener, settings.request_seconds)
 

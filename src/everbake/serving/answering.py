@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from everbake.core.frames import Answered
+from everbake.serving import observing
 from everbake.serving.counts import Counts
 from everbake.serving.decode import near_miss
 from everbake.serving.http import RETRY
@@ -105,6 +106,7 @@ class Answering:
         now, started = self._now(), time.perf_counter()
         first = self._ids.draw(now)
         arm = _arm(live, key, first)
+        observing.picked(name, arm.version, arm.role)
         try:
             rows = read(arm.loaded.decoder)
             predictions = await arm.loaded.answers.answer(rows)
@@ -126,20 +128,30 @@ class Answering:
             live.generation,
             time.perf_counter() - started,
         )
-        errors = errors_of(predictions)
-        if errors:
-            answered, failed = parted(answered, errors)
-            await self._log.append(name, failed)
-        trouble = await self._log.append(name, answered)
-        if trouble is not None:
-            self._counts.failed(name, arm.version, arm.role, "EB520")
-            raise _unlogged(trouble)
+        errors = await self._write(name, answered)
+        observing.counted(len(rows))
         self._counts.answered(name, arm.version, arm.role, len(rows), answered.seconds)
         if live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, read, answered)
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
         return Outcome(name, arm.version, predictions, ids, errors)
+
+    async def _write(self, name: str, answered: Answered) -> dict[int, str]:
+        """Log what was answered; why there is no prediction, by the position of the row.
+
+        Raises:
+            ProblemError: it cannot be logged.
+        """
+        errors = errors_of(answered.predictions)
+        if errors:
+            answered, failed = parted(answered, errors)
+            await self._log.append(name, failed)
+        trouble = await self._log.append(name, answered)
+        if trouble is not None:
+            self._counts.failed(name, answered.version, answered.role, "EB520")
+            raise _unlogged(trouble)
+        return errors
 
     async def _failed(
         self,

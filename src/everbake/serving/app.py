@@ -19,6 +19,7 @@ from everbake.serving.http import (
     Scope,
     Send,
 )
+from everbake.serving.observing import Observers
 from everbake.serving.problems import ProblemError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -74,6 +75,7 @@ class App:
         endpoints: by address, see `Addresses`.
         bounds: what is accepted.
         counts: what is refused, and what is under way.
+        observers: are told of each request.
         always: endpoints that answer also when too much is asked.
     """
 
@@ -82,9 +84,11 @@ class App:
         endpoints: Mapping[str, Endpoint],
         bounds: Bounds,
         counts: Counts,
+        observers: Observers,
         always: Collection[Endpoint] = (),
     ) -> None:
         self._counts = counts
+        self._observers = observers
         self._always = always
         self._addresses = Addresses(endpoints)
         self._reading = Reading(bounds)
@@ -94,22 +98,32 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        begun = self._observers.begin()
         self._counts.open += 1
         try:
-            answer = await self._respond(scope, receive)
-        except ProblemError as refused:
-            self._counts.problems[refused.code] += 1
-            answer = HttpAnswer(refused.document(), PROBLEM, refused.status, refused.headers)
+            answer, code = await self._attempt(scope, receive)
         except LeftError:
             return
-        except Exception:  # noqa: BLE001 - whatever it is, this request fails alone
-            _log.exception("a request failed")
-            self._counts.problems["EB500"] += 1
-            failed = ProblemError("EB500", "the server failed; its log says more")
-            answer = HttpAnswer(failed.document(), PROBLEM, failed.status)
         finally:
             self._counts.open -= 1
+        if code is not None:
+            self._counts.problems[code] += 1
+        self._observers.end(begun, scope, answer.status, code)
         await _send(send, answer)
+
+    async def _attempt(self, scope: Scope, receive: Receive) -> tuple[HttpAnswer, str | None]:
+        """The answer, and the code of the problem that it tells, if it tells one."""
+        try:
+            return await self._respond(scope, receive), None
+        except ProblemError as refused:
+            problem = refused
+        except LeftError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, this request fails alone
+            _log.exception("a request failed")
+            problem = ProblemError("EB500", "the server failed; its log says more")
+        answer = HttpAnswer(problem.document(), PROBLEM, problem.status, problem.headers)
+        return answer, problem.code
 
     async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer:
         given = scope["headers"]

@@ -13,6 +13,7 @@ from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.load import Loader
 from everbake.serving.native import Limits, Opener
+from everbake.serving.observing import Observers
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
 from everbake.serving.telling import MetricsEndpoint
@@ -51,6 +52,7 @@ class Worker:
         bounds: of requests.
         limits: of native sessions.
         orphaned: whether the owner is gone.
+        observers: are told of each request.
     """
 
     state: Path
@@ -60,6 +62,7 @@ class Worker:
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
     orphaned: Callable[[], bool] = lambda: False
+    observers: Observers = field(default_factory=Observers)
 
 
 class Service:
@@ -75,7 +78,8 @@ class Service:
         points = endpoints(router, self._answering, place)
         points["/metrics"] = MetricsEndpoint(self._counts, router, sources.reader, state / "log")
         always = [points[path] for path in _ALWAYS]
-        self._app = App(points, worker.bounds, self._counts, always)
+        self._observers = worker.observers
+        self._app = App(points, worker.bounds, self._counts, self._observers, always)
         loader = Loader(sources.blobs, sources.opener, worker.limits)
         self._watcher = Watcher(sources.reader, loader, router, place)
 
@@ -97,6 +101,7 @@ class Service:
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)
         self._counts.close()
+        await self._observers.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
