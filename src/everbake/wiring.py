@@ -232,11 +232,11 @@ def owning(project: Path, narrate: Callable[[str], None] | None = None) -> "Iter
         return
     from everbake.engine.owner import Owner
     from everbake.engine.threads import Threads
+    from everbake.serving.handover import survivors
 
     with ExitStack() as stack:
         stack.callback(lock.give_back)
-        for stale in there.serving.glob("*.json"):  # of workers that died with the last owner
-            stale.unlink(missing_ok=True)
+        survivors(there.serving)  # forgets what the dead have acknowledged
         # Unwound in the opposite order: nothing is recorded any more, jobs die, threads find out.
         threads = Threads()
         stack.callback(threads.join)

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -72,9 +73,17 @@ class Project:
             assert process.wait(BOUND) == 0, (self.path / "up.err").read_text()
         finally:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                end(process)
             process.stdout.close()
+
+
+def end(process):
+    """Kill `up` and its workers, which would outlive it."""
+    for each in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.kill()
+    process.wait()
 
 
 def wait(condition, bound=BOUND):

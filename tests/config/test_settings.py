@@ -28,6 +28,12 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ('ledger = "mysql://x"', "ledger is neither"),
         ('log_sync = "always"', "log_sync"),
         ("allow_hosts = 3", "allow_hosts"),
+        ('otel_endpoint = "localhost:4318"', "otel_endpoint is"),
+        ("waiting = 0", "waiting is 0"),
+        ("request_rows = -5", "request_rows is -5"),
+        ("request_bytes = 10", "request_bytes is 10"),
+        ('request_seconds = "soon"', "request_seconds is 'soon'"),
+        ("request_seconds = nan", "request_seconds is nan"),
     ],
 )
 def test_what_is_no_setting_is_refused_with_a_reason(tmp_path, text, why):

@@ -22,7 +22,7 @@ from everbake.host.judging import judge_candidate
 from everbake.host.parsing.rowhash import row_hashes
 from everbake.host.protocol import JobContext
 from everbake.host.scoring import score
-from everbake.host.session import answer_requests
+from everbake.host.session import answer_requests, spared
 from everbake.host.splitting import unpack_rows
 from everbake.host.training import train_candidate
 from everbake.wire import receive_frame, send_frame
@@ -251,9 +251,40 @@ def test_a_session_answers_call_after_call_and_survives_an_error(tmp_path, files
         send_frame(ours, msgspec.msgpack.encode({"rows": rows}))
         return msgspec.msgpack.decode(receive_frame(ours))
 
-    assert ask([{"x": 100.0}, {"x": -100.0}]) == {"predictions": [1.0, -1.0]}
-    assert "error" in ask([{"t": 3}])
-    assert ask([{"x": 100}]) == {"predictions": [1.0]}
+    assert ask([{"x": 100.0}, {"x": -100.0}]) == {"predictions": [1.0, -1.0], "errors": {}}
+    (error,) = ask([{"t": 3}])["errors"].values()
+    assert error.startswith("KeyError")
+    assert ask([{"x": 100}]) == {"predictions": [1.0], "errors": {}}
     ours.close()
     thread.join()
     theirs.close()
+
+
+def test_rows_over_which_predict_raises_stand_alone():
+    calls = []
+
+    def ask(rows):
+        calls.append(len(rows))
+        if any(row["x"] < 0 for row in rows):
+            raise ValueError("below zero")
+        return [row["x"] for row in rows]
+
+    rows = [{"x": -1 if n in (3, 700) else n} for n in range(1000)]
+    told = spared(rows, ask)
+    assert told["errors"] == dict.fromkeys((3, 700), "ValueError: below zero")
+    expected = [None if n in (3, 700) else n for n in range(1000)]
+    assert told["predictions"] == expected
+    calls.clear()
+    told = spared([{"x": -1}] * 1000, ask)
+    assert len(told["errors"]) == 1000
+    assert len(calls) <= 200
+
+
+def test_a_wrong_number_of_predictions_belongs_to_no_row():
+    told = spared([{"x": 1}] * 2, lambda rows: [1.0])
+    assert told == {
+        "predictions": [1.0, 1.0],
+        "errors": {},
+    }
+    told = spared([{"x": 1}], lambda rows: [1.0, 2.0])
+    assert told["errors"] == {0: "ValueError: 2 predictions for 1 rows"}

@@ -34,7 +34,7 @@ def is_running(pid):
         return stat.read().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_an_empty_project_is_served_until_the_parent_dies(tmp_path):
+def test_an_empty_project_is_served_also_when_the_owner_is_gone(tmp_path):
     (tmp_path / ".everbake" / "serving").mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         options = ["--project", str(tmp_path), "--fd", str(listener.fileno()), "--worker", "3"]
@@ -48,9 +48,20 @@ def test_an_empty_project_is_served_until_the_parent_dies(tmp_path):
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
                 assert client.get("/healthz").json() == {"status": "ok"}
-                assert client.get("/readyz").json() == {"status": "ok", "models": {}}
+                ready = client.get("/readyz").json()
+                workers = [{"worker": "3", "generation": 0, "lags": False, "errors": {}}]
+                expected = {"status": "ok", "models": {}, "owner": "here", "workers": workers}
+                assert ready == expected
                 answer = client.post("/v1/models/line/predict", json={"rows": [{}]})
                 assert answer.json()["code"] == "EB502"
-            assert (tmp_path / ".everbake" / "serving" / "3.json").exists()
-            os.kill(parent.pid, signal.SIGKILL)
-            until(lambda: not is_running(pid))
+                serving = tmp_path / ".everbake" / "serving"
+                assert (serving / "3.json").exists()
+                os.kill(parent.pid, signal.SIGKILL)
+                try:
+                    until(lambda: client.get("/readyz").json()["owner"] == "gone")
+                    until(lambda: not (serving / "3.json").exists())
+                    assert (serving / f"gone-{pid}.json").exists()
+                finally:
+                    os.kill(pid, signal.SIGTERM)
+                until(lambda: not is_running(pid))
+                assert not (serving / f"gone-{pid}.json").exists()

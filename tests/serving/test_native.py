@@ -41,15 +41,30 @@ def test_answers(served, client):
     assert len(served.logged()) == 1
 
 
-def test_a_failing_row_is_a_problem_and_nobody_elses(served, client):
-    answers = at_once(served, [555, 1, 2, 666, 3, 444])
+def test_a_failing_row_is_nobody_elses(served, client):
+    answers = at_once(served, [555, 1, 2, 666, 3])
     assert [answers[f].json()["predictions"] for f in (555, 1, 2, 3)] == [[1110], [2], [4], [6]]
     assert answers[666].status_code == 500
     assert answers[666].json()["code"] == "EB517"
+    assert answers[666].json()["row"] == 0
     assert "666 is no good" in answers[666].json()["detail"]
-    refused = answers[444].json()
-    assert (refused["code"], refused["row"], refused["column"]) == ("EB516", 0, "feature")
     assert ask(client, 9).status_code == 200
+
+
+def test_the_other_rows_of_the_request_are_answered(served, client):
+    answer = ask(client, 1, 666, 2)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["predictions"] == [2, None, 4]
+    error = {"row": 1, "code": "EB517", "detail": "ValueError: 666 is no good"}
+    assert told["errors"] == [error]
+    assert "errors" not in ask(client, 1, 2).json()
+    first, failed, second = told["ids"]
+    good, bad = sorted(served.frames()[:2], key=lambda one: one.error is not None)
+    assert (good.ids, good.predictions) == ([first, second], [2, 4])
+    assert [row["feature"] for row in good.rows] == [1, 2]
+    assert (bad.ids, bad.error) == ([failed], "EB517")
+    assert ask(client, 666, 666).status_code == 500
 
 
 def test_nan_is_not_answered_and_not_logged(served, client):
@@ -85,7 +100,9 @@ def test_too_many_waiting_are_refused_at_once(served):
     def refused():
         # While the host hangs over the first one that it got, eight may wait.
         answers = at_once(served, [888, *range(1, 30)])
-        return any(a.json().get("code") == "EB519" for a in answers.values())
+        told = [a for a in answers.values() if a.json().get("code") == "EB519"]
+        assert all((a.status_code, a.headers["retry-after"]) == (503, "1") for a in told)
+        return bool(told)
 
     served.wait(refused, 60)
     served.wait(lambda: at_once(served, [9])[9].status_code == 200)

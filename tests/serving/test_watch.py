@@ -73,7 +73,7 @@ class Stage:
     def __init__(self, tmp_path):
         self.reader, self.loader, self.router = MemoryReader(), SlowLoader(), Recording()
         self.file = tmp_path / "0.json"
-        place = WatchPlace(self.file, 0.001)
+        place = WatchPlace(tmp_path, 0, 0.001)
         self.watcher = Watcher(self.reader, self.loader, self.router, place)
 
     async def until(self, condition):

@@ -15,7 +15,6 @@ from everbake.adapters.system import SystemClock
 from everbake.core.bundle import Bundle
 from everbake.serving.http import Bounds
 from everbake.serving.native import Limits
-from everbake.serving.protocol import BoundedProtocol
 from everbake.serving.run import serve
 from everbake.serving.service import Service, Sources, Worker
 
@@ -28,7 +27,7 @@ class FileReader:
         return self.path.stat().st_mtime_ns
 
     def rows(self, table, where=None, *, newest=None):
-        return json.loads(self.path.read_bytes())[table]
+        return json.loads(self.path.read_bytes()).get(table, [])
 
     def head(self) -> tuple[int, str]:
         return 7, "ab" * 32
@@ -59,19 +58,19 @@ def _play(channel: socket.socket, bundle: Bundle) -> None:
 
 
 def _answer(values, params):
-    """666 raises, 777 kills the process, 888 hangs, 999 predicts NaN, 555 is slow."""
+    """666 raises, 777 kills the process, 888 hangs, 999 predicts NaN, 555 and 556 are slow."""
     if 777 in values or not params["factor"]:
         return None
     if 888 in values:
         time.sleep(60)
     if 555 in values:
         time.sleep(0.2)
-    if 666 in values:
-        return {"error": "ValueError: 666 is no good"}
-    if 444 in values:
-        return {"error": "no such value", "row": values.index(444), "column": "feature"}
-    predictions = [v * params["factor"] for v in values]
-    return {"predictions": [float("nan") if v == 999 else p for v, p in zip(values, predictions)]}  # noqa: B905
+    if 556 in values:
+        time.sleep(1.2)
+    errors = {at: "ValueError: 666 is no good" for at, v in enumerate(values) if v == 666}
+    predictions = [None if v == 666 else v * params["factor"] for v in values]
+    predictions = [float("nan") if v == 999 else p for v, p in zip(values, predictions)]  # noqa: B905
+    return {"predictions": predictions, "errors": errors}
 
 
 def main() -> None:
@@ -81,10 +80,10 @@ def main() -> None:
     parser.add_argument("--worker", type=int, default=0)
     parser.add_argument("--sync", default="none")
     parser.add_argument("--body", type=int, default=10 * 1024 * 1024)
+    parser.add_argument("--requests", type=int, default=1024)
     parser.add_argument("--file-limit", type=int)
     parser.add_argument("--arrive", type=float, default=10.0)
     told = parser.parse_args()
-    BoundedProtocol.seconds = told.arrive
     if told.file_limit is not None:
         import resource
 
@@ -96,10 +95,10 @@ def main() -> None:
         told.project / ".everbake",
         told.worker,
         sync=told.sync,
-        bounds=Bounds(hosts=("models.example",), body=told.body),
+        bounds=Bounds(hosts=("models.example",), body=told.body, requests=told.requests),
         limits=Limits(waiting=8, seconds=1.5),
     )
-    serve(Service(sources, worker), socket.socket(fileno=told.fd))
+    serve(Service(sources, worker), socket.socket(fileno=told.fd), told.arrive)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from everbake.errors import UsageError
 
 Sync = Literal["none", "tick"]
+_SHORTEST, _LONGEST = 0.1, 3600.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Settings:
         workers: processes that answer.
         log_sync: `none`, or `tick` to sync the prediction log before answers leave.
         allow_hosts: further values of the Host header, beside those of this machine.
+        request_bytes: of a request's body, at most.
+        request_rows: of a request, at most.
+        request_seconds: in which a request must have arrived, and its model have answered.
+        waiting: requests that may wait for a model in its own process.
+        access_log: file that takes a line a request, or `stderr`; empty for none.
+        otel_endpoint: where spans go, over OTLP; empty for none.
     """
 
     ledger: str = "sqlite"
@@ -30,6 +37,12 @@ class Settings:
     workers: int = 1
     log_sync: Sync = "none"
     allow_hosts: tuple[str, ...] = ()
+    request_bytes: int = 10 * 1024 * 1024
+    request_rows: int = 10_000
+    request_seconds: float = 10.0
+    waiting: int = 64
+    access_log: str = ""
+    otel_endpoint: str = ""
 
 
 def load_settings(project: Path, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -54,12 +67,23 @@ def load_settings(project: Path, environment: Mapping[str, str] = os.environ) ->
         variable = f"EVERBAKE_{name.upper()}"
         if variable in environment:
             values[name] = environment[variable]
+    default = Settings()
+
+    def whole(name: str, allowed: range) -> int:
+        return _whole(values.get(name, getattr(default, name)), name, allowed, path)
+
     return Settings(
         ledger=_ledger(values.get("ledger", "sqlite"), path),
-        port=_whole(values.get("port", 8322), "port", range(65536), path),
-        workers=_whole(values.get("workers", 1), "workers", range(1, 257), path),
+        port=whole("port", range(65536)),
+        workers=whole("workers", range(1, 257)),
         log_sync=_sync(values.get("log_sync", "none"), path),
         allow_hosts=_texts(values.get("allow_hosts", ()), path),
+        request_bytes=whole("request_bytes", range(1024, 2**30 + 1)),
+        request_rows=whole("request_rows", range(1, 10**7 + 1)),
+        request_seconds=_seconds(values.get("request_seconds", default.request_seconds), path),
+        waiting=whole("waiting", range(1, 100_001)),
+        access_log=str(values.get("access_log", "")),
+        otel_endpoint=_address(values.get("otel_endpoint", ""), path),
     )
 
 
@@ -80,6 +104,24 @@ def _whole(value: object, name: str, allowed: range, path: Path) -> int:
     if number not in allowed:
         raise _wrong(path, f"{name} is {value!r}, not from {allowed[0]} to {allowed[-1]}")
     return number
+
+
+def _seconds(value: object, path: Path) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = 0.0
+    if not _SHORTEST <= number <= _LONGEST:
+        why = f"request_seconds is {value!r}, not from {_SHORTEST:g} to {_LONGEST:g}"
+        raise _wrong(path, why)
+    return number
+
+
+def _address(value: object, path: Path) -> str:
+    text = str(value)
+    if text and not text.startswith(("http://", "https://")):
+        raise _wrong(path, f"otel_endpoint is {value!r}, not http://... or https://...")
+    return text
 
 
 def _sync(value: object, path: Path) -> Sync:

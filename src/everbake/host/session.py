@@ -1,6 +1,8 @@
 """The session in which a native version answers requests."""
 
 import socket
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +27,7 @@ _ARROW = {
     "string": pa.string(),
     "timestamp": pa.timestamp("us"),
 }
+_CALLS = 200  # of the user's code for one request, to find the rows over which it raises
 
 
 class Call(msgspec.Struct):
@@ -36,20 +39,54 @@ class Call(msgspec.Struct):
 def answer_requests(body: bytes, context: JobContext, connection: socket.socket) -> None:
     """Answer over the connection until the other side closes it.
 
-    Each frame is MessagePack: `{"rows": [...]}` in; `{"predictions": [...]}` or `{"error": "..."}`
-    out. What the user's code raises ends one request, not the session.
+    Each frame is MessagePack: `{"rows": [...]}` in; `{"predictions": [...], "errors": {}}` out,
+    where `errors` holds what the user's code raised, by row, and those rows have no prediction.
     """
     order = msgspec.json.decode(body, type=SessionOrder)
     recipe = recipe_of(context.recipe, order.model)
     model = load_model(order.saved)
     decoder = msgspec.msgpack.Decoder(Call)
+
+    def ask(rows: list[dict[str, Any]]) -> list[Any]:
+        return answer(recipe, model, frame_of(rows, order))
+
     while (request := receive_frame(connection)) is not None:
-        try:
-            answers = answer(recipe, model, frame_of(decoder.decode(request).rows, order))
-            reply: dict[str, object] = {"predictions": answers}
-        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
-            reply = {"error": writable(f"{type(error).__name__}: {error}")}
+        reply = spared(decoder.decode(request).rows, ask)
         send_frame(connection, msgspec.msgpack.encode(reply))
+
+
+def spared(
+    rows: list[dict[str, Any]], ask: Callable[[list[dict[str, Any]]], list[Any]]
+) -> dict[str, object]:
+    """Answers to rows: what `ask` raises over some of them does not cost the others theirs.
+
+    Rows over which it raises are asked again by halves until the culprits stand alone. The calls
+    for that are bounded; rows whose turn does not come fail with what was raised over their part.
+    """
+    predictions: list[Any] = [None] * len(rows)
+    errors: dict[int, str] = {}
+    parts = deque([(0, len(rows))])
+    left = _CALLS
+    while parts:
+        start, end = parts.popleft()
+        left -= 1
+        try:
+            predictions[start:end] = _complete(ask(rows[start:end]), end - start)
+        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+            if end - start > 1 and left > len(parts) + 1:
+                middle = (start + end) // 2
+                parts += [(start, middle), (middle, end)]
+            else:
+                text = writable(f"{type(error).__name__}: {error}")
+                errors |= dict.fromkeys(range(start, end), text)
+    return {"predictions": predictions, "errors": errors}
+
+
+def _complete(answers: list[Any], count: int) -> list[Any]:
+    """The answers, if there is one a row; else nobody can tell whose they are."""
+    if len(answers) != count:
+        raise ValueError(f"{len(answers)} predictions for {count} rows")
+    return answers
 
 
 def frame_of(rows: list[dict[str, Any]], order: SessionOrder) -> "pd.DataFrame":

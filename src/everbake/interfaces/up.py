@@ -10,9 +10,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from everbake import wiring
 from everbake.config.settings import Settings
@@ -22,6 +24,7 @@ from everbake.engine.channel import Channel
 from everbake.engine.owner import Owner
 from everbake.engine.watching import Folders, Watched
 from everbake.errors import ConflictError, DataError, EverbakeError, HealthError, RecipeError
+from everbake.serving.handover import acknowledged, survivors
 
 LOOK = 0.25  # seconds between two looks at folders and recipes
 READY = 90.0  # seconds for the workers to be ready; a worker gives its first models 60
@@ -70,7 +73,8 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
                 where=str(there.project),
                 mend="stop the other `everbake up`, or use it",
             )
-        listener = stack.enter_context(_listener(up.host, up.port))
+        before = survivors(there.serving)
+        listener = stack.enter_context(before.listener(up.port) or _listener(up.host, up.port))
         workers = Workers(up, settings, listener, narrate)
         stack.callback(workers.stop)
         workers.start()
@@ -78,6 +82,7 @@ def running(up: Up, settings: Settings, narrate: Narrate) -> Iterator[tuple[Owne
         stack.callback(channel.close)
         owner.prepare()
         workers.wait_until_ready()
+        before.end()
         workers.keep()
         port = listener.getsockname()[1]
         yield owner, f"http://{up.host}:{port}"
@@ -87,8 +92,7 @@ def _unforeseen(narrate: Narrate) -> Callable[[Exception], None]:
     return lambda error: narrate("".join(traceback.format_exception(error)))
 
 
-@contextmanager
-def _listener(host: str, port: int) -> Iterator[socket.socket]:
+def _listener(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -103,8 +107,12 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
             mend="everbake up --port 0 picks a free one",
         ) from error
     listener.listen(1024)
-    with listener:
-        yield listener
+    return listener
+
+
+def _spoken(settings: Settings) -> str:
+    """The settings as an argument; the ledger's address may hold a password, and stays here."""
+    return msgspec.json.encode(replace(settings, ledger="")).decode()
 
 
 class Workers:
@@ -152,7 +160,8 @@ class Workers:
         """
         folder = wiring.places(self._up.project).serving
         until = time.monotonic() + READY
-        while len(list(folder.glob("*.json"))) < self._up.workers:
+        pids = {process.pid for process in self._processes.values()}
+        while len(pids & {said["pid"] for _, said in acknowledged(folder)}) < self._up.workers:
             dead = [p.returncode for p in self._processes.values() if p.poll() is not None]
             if dead or time.monotonic() > until:
                 raise HealthError(
@@ -189,14 +198,12 @@ def _entry(module: str, up: Up) -> list[str]:
 
 
 def _worker(number: int, up: Up, settings: Settings, listener: socket.socket) -> list[str]:
-    told = [
+    return [
         *_entry("serve", up),
         *("--fd", str(listener.fileno())),
-        *("--worker", str(number), "--sync", settings.log_sync),
+        *("--worker", str(number)),
+        *("--settings", _spoken(settings)),
     ]
-    for name in settings.allow_hosts:
-        told += ["--allow-host", name]
-    return told
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -4,12 +4,15 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from everbake.core.frames import Answered
+from everbake.serving import observing
+from everbake.serving.counts import Counts
 from everbake.serving.decode import near_miss
 from everbake.serving.http import RETRY
+from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Live, Loaded, Role, Router
 from everbake.serving.segments import PredictionLog
@@ -25,14 +28,16 @@ class Outcome:
     Attributes:
         model: the model.
         version: that answered.
-        predictions: one a row.
+        predictions: one a row, None where the model failed.
         ids: one prediction id a row.
+        errors: why there is no prediction, by the position of the row.
     """
 
     model: str
     version: int
     predictions: list[object]
     ids: list[str]
+    errors: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +67,18 @@ class Answering:
         router: who answers.
         log: where answers are written before they leave.
         now: the time.
+        counts: what is answered.
     """
 
-    def __init__(self, router: Router, log: PredictionLog, now: Callable[[], float]) -> None:
+    def __init__(
+        self, router: Router, log: PredictionLog, now: Callable[[], float], counts: Counts
+    ) -> None:
+        self._counts = counts
         self._router = router
         self._log = log
         self._now = now
         self._ids = _Ids()
-        self._shadows = Shadows(log, now)
+        self._shadows = Shadows(log, now, counts.shed)
 
     def live(self, name: str) -> Live:
         """What answers for a model.
@@ -106,11 +115,13 @@ class Answering:
         now, started = self._now(), time.perf_counter()
         first = self._ids.draw(now)
         arm = _arm(live, key, first)
+        observing.picked(name, arm.version, arm.role)
         try:
             rows = read(arm.loaded.decoder)
             predictions = await arm.loaded.answers.answer(rows)
             check_finite(predictions)
         except ProblemError as problem:
+            self._counts.failed(name, arm.version, arm.role, problem.code)
             if problem.status >= _COUNTED:
                 await self._failed(name, live, arm, problem, (first, now, started, key))
             raise
@@ -126,12 +137,30 @@ class Answering:
             live.generation,
             time.perf_counter() - started,
         )
-        trouble = await self._log.append(name, answered)
-        if trouble is not None:
-            raise _unlogged(trouble)
+        errors = await self._write(name, answered)
+        observing.counted(len(rows))
+        self._counts.answered(name, arm.version, arm.role, len(rows), answered.seconds)
         if live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, read, answered)
-        return Outcome(name, arm.version, predictions, ids)
+        if errors:
+            predictions = [None if at in errors else one for at, one in enumerate(predictions)]
+        return Outcome(name, arm.version, predictions, ids, errors)
+
+    async def _write(self, name: str, answered: Answered) -> dict[int, str]:
+        """Log what was answered; why there is no prediction, by the position of the row.
+
+        Raises:
+            ProblemError: it cannot be logged.
+        """
+        errors = errors_of(answered.predictions)
+        if errors:
+            answered, failed = parted(answered, errors)
+            await self._log.append(name, failed)
+        trouble = await self._log.append(name, answered)
+        if trouble is not None:
+            self._counts.failed(name, answered.version, answered.role, "EB520")
+            raise _unlogged(trouble)
+        return errors
 
     async def _failed(
         self,

@@ -1,10 +1,14 @@
 """The ASGI application: one plain callable that knows addresses, and no protocol of predictions."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 
+from everbake.serving.counts import Counts
 from everbake.serving.http import (
+    BEGUN,
     PROBLEM,
+    RETRY,
     Bounds,
     Endpoint,
     HttpAnswer,
@@ -15,10 +19,12 @@ from everbake.serving.http import (
     Scope,
     Send,
 )
+from everbake.serving.observing import Observers
 from everbake.serving.problems import ProblemError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REMEMBERED = 1000
+_LATE = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -68,30 +74,62 @@ class App:
     Args:
         endpoints: by address, see `Addresses`.
         bounds: what is accepted.
+        counts: what is refused, and what is under way.
+        observers: are told of each request.
+        always: endpoints that answer also when too much is asked.
     """
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], bounds: Bounds) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        bounds: Bounds,
+        counts: Counts,
+        observers: Observers,
+        always: Collection[Endpoint] = (),
+    ) -> None:
+        self._counts = counts
+        self._observers = observers
+        self._always = always
         self._addresses = Addresses(endpoints)
         self._reading = Reading(bounds)
+        self._most = bounds.requests
         self._hosts = frozenset(h.lower() for h in (*LOOPBACK, *bounds.hosts))
         self._good_hosts: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        begun = self._observers.begin()
+        self._counts.open += 1
         try:
-            answer = await self._respond(scope, receive)
-        except ProblemError as refused:
-            answer = HttpAnswer(refused.document(), PROBLEM, refused.status, refused.headers)
+            answer, code = await self._attempt(scope, receive)
         except LeftError:
             return
-        except Exception:  # noqa: BLE001 - whatever it is, this request fails alone
-            _log.exception("a request failed")
-            failed = ProblemError("EB500", "the server failed; its log says more")
-            answer = HttpAnswer(failed.document(), PROBLEM, failed.status)
+        finally:
+            self._counts.open -= 1
+        if code is not None:
+            self._counts.problems[code] += 1
+        self._observers.end(begun, scope, answer.status, code)
         await _send(send, answer)
 
+    async def _attempt(self, scope: Scope, receive: Receive) -> tuple[HttpAnswer, str | None]:
+        """The answer, and the code of the problem that it tells, if it tells one."""
+        try:
+            return await self._respond(scope, receive), None
+        except ProblemError as refused:
+            problem = refused
+        except LeftError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, this request fails alone
+            _log.exception("a request failed")
+            problem = ProblemError("EB500", "the server failed; its log says more")
+        answer = HttpAnswer(problem.document(), PROBLEM, problem.status, problem.headers)
+        return answer, problem.code
+
     async def _respond(self, scope: Scope, receive: Receive) -> HttpAnswer:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = scope["headers"]
+        headers: dict[bytes, bytes] = dict(given)
+        if len(headers) < len(given):
+            _refuse_twins([name for name, _ in given])
         host = headers.get(b"host", b"")
         if host not in self._good_hosts:
             self._check_host(host)
@@ -99,7 +137,19 @@ class App:
         if found is None:
             raise ProblemError("EB501", f"nothing is at {scope['path'][:200]}", mend=_USUAL)
         endpoint, parts = found
+        if self._crowded(scope) and endpoint not in self._always:
+            raise ProblemError("EB519", "the server is busy with other requests", headers=RETRY)
         return await endpoint(HttpRequest(scope["method"], headers, receive, self._reading, parts))
+
+    def _crowded(self, scope: Scope) -> bool:
+        """Whether too many are under way, or this one had to wait for its turn for too long.
+
+        A request that no host is asked for waits only before it is begun: for the loop to come
+        round to it.
+        """
+        begun = scope.get(BEGUN)
+        late = begun is not None and time.perf_counter() - begun > _LATE
+        return late or self._counts.open > self._most
 
     def _check_host(self, host: bytes) -> None:
         name = host.decode("latin-1").lower()
@@ -112,6 +162,13 @@ class App:
             )
         if len(self._good_hosts) < _REMEMBERED:
             self._good_hosts.add(host)
+
+
+def _refuse_twins(names: list[bytes]) -> None:
+    """Refuse two values where a proxy in front might believe the other one."""
+    for name in (b"host", b"content-type"):
+        if names.count(name) > 1:
+            raise ProblemError("EB561", f"there are {names.count(name)} {name.decode()} headers")
 
 
 _USUAL = "POST /v1/models/{name}/predict"

@@ -5,6 +5,7 @@ refuses goes the careful way, which names the row and the column or accepts it a
 """
 
 import difflib
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from everbake.serving.problems import Place, ProblemError
 Row = dict[str, object]
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
+_EXACT = 2**53  # beyond, a float may stand for several whole numbers
 _TYPES: dict[ColumnType, object] = {
     "int64": Annotated[int, msgspec.Meta(ge=_LEAST, le=_MOST)],
     "float64": float,
@@ -64,9 +66,10 @@ class RequestDecoder:
         self.most_rows = most_rows
         self._names = tuple(self._inputs)
         self._times = tuple(i.name for i in inputs if i.type == "timestamp")
-        # What a row may lack without a null in its place must be left out again.
-        self._gaps = any(not i.needed and not i.nullable for i in inputs)
         self._fast = _fast_decoder(inputs)
+        self._optional = tuple(i for i in inputs if not i.needed)
+        self._nullable_texts = tuple(i.name for i in inputs if i.nullable and _quoted(i))
+        self._texts = sum(1 + _quoted(i) for i in inputs)  # of a full row: names and values
 
     def decode(self, body: bytes) -> list[Row]:
         """The rows of a request.
@@ -85,9 +88,33 @@ class RequestDecoder:
         self.check_count(len(structs))
         names, values = self._names, msgspec.structs.astuple
         rows = [dict(zip(names, values(struct), strict=True)) for struct in structs]
-        if self._gaps:
-            rows = [{n: v for n, v in r.items() if v is not msgspec.UNSET} for r in rows]
+        texts = 1 + self._texts * len(rows) - self._lacking(rows)
+        # More quotes than the decoded rows need: a name that stands twice, or a quote in a text.
+        if body.count(b'"') != 2 * texts:
+            _refuse_twins(body)
         return self._with_times(rows, body) if self._times else rows
+
+    def _lacking(self, rows: list[Row]) -> int:
+        """How many texts rows lack to be full; what they may lack is null or left out then."""
+        lacking = 0
+        for name in self._nullable_texts:
+            lacking += sum(row[name] is None for row in rows)
+        if self._optional:
+            for row in rows:
+                if msgspec.UNSET in row.values():
+                    lacking += self._filled(row)
+        return lacking
+
+    def _filled(self, row: Row) -> int:
+        lacking = 0
+        for each in self._optional:
+            if row[each.name] is msgspec.UNSET:
+                lacking += 1 + _quoted(each)
+                if each.nullable:
+                    row[each.name] = None
+                else:
+                    del row[each.name]
+        return lacking
 
     def _with_times(self, rows: list[Row], body: bytes) -> list[Row]:
         for row in rows:
@@ -120,6 +147,7 @@ class RequestDecoder:
             raise ProblemError("EB515", "a number is too large for 64 bits") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _broken(error)
+        _refuse_twins(body)
         return self.check(_rows_of(content))
 
     def check(self, rows: Sequence[object]) -> list[Row]:
@@ -201,7 +229,7 @@ def _value(value: object, wanted: Input, at: int) -> object:
 
 
 def _int(value: object) -> object:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and _LEAST <= value <= _MOST else _WRONG  # type: ignore[operator]
@@ -247,6 +275,31 @@ _FITTING: dict[ColumnType, Callable[[object], object]] = {
 }
 
 
+def _quoted(wanted: Input) -> bool:
+    """Whether its values are texts."""
+    return wanted.type in ("string", "timestamp")
+
+
+def _refuse_twins(body: bytes) -> None:
+    """Refuse a name that stands twice in one object: whichever value is meant, nobody can tell.
+
+    The body has been read before, so it is no other way broken.
+    """
+    try:
+        json.loads(body, object_pairs_hook=_paired)
+    except RecursionError as error:
+        _broken(error)
+
+
+def _paired(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)[:_SHOWN]
+        raise ProblemError("EB560", f'"{twin}" stands twice in one object', Place(None, twin))
+    return found
+
+
 def _broken(error: Exception) -> NoReturn:
     what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     raise ProblemError("EB508", f"the body is no JSON: {what}", mend=_SHAPE) from None
@@ -261,8 +314,6 @@ def _fast_decoder(inputs: Sequence[Input]) -> "msgspec.json.Decoder[Any] | None"
             kind = kind | None
         if wanted.needed:
             default: Any = msgspec.NODEFAULT
-        elif wanted.nullable:
-            default = None
         else:
             default, kind = msgspec.UNSET, kind | msgspec.UnsetType
         fields.append((f"f{at}", kind, default))

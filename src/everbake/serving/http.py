@@ -14,6 +14,7 @@ Headers = Mapping[bytes, bytes]
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
+BEGUN = "everbake.begun"  # in a scope: when the request was read, if nothing stood before it
 RETRY = ((b"retry-after", b"1"),)
 
 
@@ -25,13 +26,13 @@ class Bounds:
         hosts: names in the `Host` header, beside those of this machine.
         body: bytes of a body.
         bodies: bytes of all bodies that are being read.
-        rows: of a request.
+        requests: under way at once, bodies that are being read included.
     """
 
     hosts: tuple[str, ...] = ()
     body: int = 10 * 1024 * 1024
     bodies: int = 64 * 1024 * 1024
-    rows: int = 10_000
+    requests: int = 1024
 
 
 @dataclass(frozen=True)

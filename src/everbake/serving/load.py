@@ -18,7 +18,7 @@ class Loader:
     Args:
         blobs: where they lie.
         opener: opens a session in a version's host.
-        limits: of such a session.
+        limits: of such a session and of a request.
     """
 
     def __init__(self, blobs: Blobs, opener: Opener, limits: Limits) -> None:
@@ -36,7 +36,8 @@ class Loader:
         """
         bundle = await asyncio.to_thread(self._bundle, digest)
         answers = await self._answers(bundle)
-        return Loaded(digest, RequestDecoder(bundle.inputs), answers, bundle.example or None)
+        decoder = RequestDecoder(bundle.inputs, self._limits.rows)
+        return Loaded(digest, decoder, answers, bundle.example or None)
 
     def _bundle(self, digest: str) -> Bundle:
         return Bundle.decode(self._blobs.get(digest))

@@ -112,11 +112,14 @@ def _native(
             send_frame(connection, msgspec.msgpack.encode({"rows": part}))
             reply = receive_frame(connection)
             said: dict[str, Any] = msgspec.msgpack.decode(reply) if reply else {}
-            if "predictions" not in said:
+            errors = said.get("errors", {0: "its process ended"})
+            if errors:
+                row = min(errors)
                 raise UserCodeError(
                     "EB317",
                     "predict failed",
-                    why=str(said.get("error", "its process ended")),
+                    where=f"row {start + row + 1}",
+                    why=errors[row],
                     mend="everbake check",
                 )
             answers += said["predictions"]

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ import msgspec
 from everbake.core.bundle import Bundle, Input
 from everbake.errors import HealthError
 from everbake.serving.decode import Row
+from everbake.serving.http import RETRY
+from everbake.serving.pace import Pace, Queued
 from everbake.serving.problems import Place, ProblemError
+from everbake.serving.router import Failed
 
 Opener = Callable[[Bundle], socket.socket]
 
 _LENGTH = struct.Struct(">I")
-_MOST_ROWS = 10_000
 _PROBE: dict[str, object] = {
     "int64": 0,
     "float64": 0.0,
@@ -33,23 +36,28 @@ _PROBE: dict[str, object] = {
 
 
 class NativeAnswer(msgspec.Struct, frozen=True):
-    """What a session says to one call: predictions, or why there are none."""
+    """What a session says to one call.
 
-    predictions: list[object] | None = None
-    error: str | None = None
-    row: int | None = None
-    column: str | None = None
+    Attributes:
+        predictions: one a row, None where its row failed.
+        errors: what was raised, by the position of the row.
+    """
+
+    predictions: list[object]
+    errors: dict[int, str] = {}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a session.
+    """Bounds of a session and of what is sent to it.
 
     Attributes:
-        waiting: requests that may wait.
-        seconds: that a request may take, and a call.
+        rows: of a request.
+        waiting: requests that may wait for their model.
+        seconds: that a request may wait, and a call may take.
     """
 
+    rows: int = 10_000
     waiting: int = 64
     seconds: float = 10.0
 
@@ -72,9 +80,9 @@ class _Connection:
         await self.writer.drain()
         (length,) = _LENGTH.unpack(await self.reader.readexactly(_LENGTH.size))
         answer = msgspec.msgpack.decode(await self.reader.readexactly(length), type=NativeAnswer)
-        if answer.predictions is not None and len(answer.predictions) != len(rows):
-            count = len(answer.predictions)
-            return NativeAnswer(error=f"{count} predictions for {len(rows)} rows")
+        if len(answer.predictions) != len(rows):
+            wrong = f"{len(answer.predictions)} predictions for {len(rows)} rows"
+            return NativeAnswer([None] * len(rows), dict.fromkeys(range(len(rows)), wrong))
         return answer
 
 
@@ -85,6 +93,8 @@ class NativeAnswers:
         self._connection = connection
         self._limits = limits
         self._queue: deque[_Waiting] = deque()
+        self._rows = 0  # that wait
+        self._pace = Pace(limits.waiting)
         self._news = asyncio.Event()
         self._closing = False
         self._alive = True
@@ -116,22 +126,27 @@ class NativeAnswers:
         """Whether the host still answers."""
         return self._alive
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the next call."""
+        return len(self._queue)
+
     async def answer(self, rows: list[Row]) -> list[object]:
-        """One prediction a row.
+        """One prediction a row, a `Failed` where the model raised.
 
         Raises:
-            ProblemError: too many wait, the host is gone, or the model failed.
+            ProblemError: too many wait, the host is gone, or the model failed on all rows.
         """
         if not self._alive:
             raise _gone()
-        if len(self._queue) >= self._limits.waiting:
+        queued = Queued(len(self._queue), self._rows)
+        if not self._pace.admits(queued, len(rows), time.perf_counter()):
             raise ProblemError(
-                "EB519",
-                f"{len(self._queue)} requests are waiting for this model",
-                headers=((b"retry-after", b"1"),),
+                "EB519", f"{queued.requests} requests are waiting for this model", headers=RETRY
             )
         waiting = _Waiting(rows, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
+        self._rows += len(rows)
         self._news.set()
         try:
             async with asyncio.timeout(self._limits.seconds):
@@ -140,9 +155,7 @@ class NativeAnswers:
             raise ProblemError(
                 "EB522", f"no answer of the model within {self._limits.seconds:g} s"
             ) from None
-        if answer.predictions is None:
-            raise _failed(answer)
-        return answer.predictions
+        return _told(answer)
 
     async def close(self) -> None:
         """Answer what waits, then end the session."""
@@ -168,34 +181,31 @@ class NativeAnswers:
         while self._queue and (not batch or self._fits(rows, batch[0])):
             batch.append(self._queue.popleft())
             rows += len(batch[-1].rows)
+        self._rows -= rows
         return [waiting for waiting in batch if not waiting.answered.done()]
 
     def _fits(self, rows: int, first: _Waiting) -> bool:
         """Rows that lack a column would get it, empty, from rows that have it."""
         after = self._queue[0].rows
-        return rows + len(after) <= _MOST_ROWS and after[0].keys() == first.rows[0].keys()
+        return rows + len(after) <= self._limits.rows and after[0].keys() == first.rows[0].keys()
 
     async def _call(self, batch: list[_Waiting]) -> None:
-        if not batch:
+        rows = [row for waiting in batch for row in waiting.rows]
+        if not rows:
             return
+        self._pace.begin(len(rows), time.perf_counter())
         try:
             async with asyncio.timeout(self._limits.seconds):
-                answer = await self._connection.call([r for w in batch for r in w.rows])
+                answer = await self._connection.call(rows)
         except BaseException:
             for waiting in batch:
                 _settle(waiting, None)
             raise
-        if answer.predictions is None and len(batch) > 1:
-            for waiting in batch:  # nobody fails for a neighbour's rows
-                await self._call([waiting])
-            return
-        if answer.predictions is None:
-            _settle(batch[0], answer)
-            return
+        self._pace.end(time.perf_counter(), waiting=len(self._queue))
         start = 0
         for waiting in batch:
             end = start + len(waiting.rows)
-            _settle(waiting, NativeAnswer(predictions=answer.predictions[start:end]))
+            _settle(waiting, _part(answer, start, end))
             start = end
 
     def _end(self) -> None:
@@ -203,6 +213,7 @@ class NativeAnswers:
         self._connection.writer.close()
         while self._queue:
             _settle(self._queue.popleft(), None)
+        self._rows = 0
 
 
 def _settle(waiting: _Waiting, answer: NativeAnswer | None) -> None:
@@ -229,15 +240,30 @@ def _gone() -> ProblemError:
     return ProblemError(
         "EB521",
         "the model's process ended; it is being started again",
-        headers=((b"retry-after", b"1"),),
+        headers=RETRY,
     )
 
 
-def _failed(answer: NativeAnswer) -> ProblemError:
-    text = answer.error or "no predictions"
-    if answer.column is not None:
-        return ProblemError("EB516", text, Place(answer.row, answer.column))
-    return ProblemError("EB517", f"the model failed: {text}", Place(answer.row))
+def _part(answer: NativeAnswer, start: int, end: int) -> NativeAnswer:
+    """What concerns one of the requests that went out together."""
+    predictions = answer.predictions[start:end]
+    if not answer.errors:
+        return NativeAnswer(predictions)
+    errors = {at - start: why for at, why in answer.errors.items() if start <= at < end}
+    return NativeAnswer(predictions, errors)
+
+
+def _told(answer: NativeAnswer) -> list[object]:
+    if not answer.errors:
+        return answer.predictions
+    if len(answer.errors) == len(answer.predictions):
+        row = min(answer.errors)
+        place = Place(row if len(answer.predictions) == 1 else None)
+        raise ProblemError("EB517", f"the model failed: {answer.errors[row]}", place)
+    told = list(answer.predictions)
+    for at, why in answer.errors.items():
+        told[at] = Failed(why)
+    return told
 
 
 async def _streams(

@@ -44,6 +44,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "EB541": (422, "wrong label"),
     "EB542": (503, "labels cannot be kept"),
     "EB543": (403, "another site's page"),
+    "EB560": (422, "name given twice"),
+    "EB561": (400, "header given twice"),
 }
 
 

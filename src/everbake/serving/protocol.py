@@ -1,10 +1,13 @@
 """uvicorn's HTTP protocol with the bounds that it lacks: size of headers, time to arrive."""
 
+import time
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from everbake.serving.http import BEGUN
 from everbake.serving.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Parse; a request that is not complete then must be so soon."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         whole = not self._in_headers and not self._body_open()
         if whole:
             if self._late is not None:
@@ -50,12 +54,53 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._late is None:
             self._late = self.loop.call_later(self.seconds, self._give_up)
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offered:
+            self._stay(data[offered.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _stay(self, rest: bytes) -> None:
+        """Read a request again as what it is without its offer to speak another protocol.
+
+        The parser takes what follows the headers for that protocol; clients that offer HTTP/2
+        with every request (Java's does) send their body there.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [pair for pair in self.headers if pair[0] != b"upgrade"]
+        if len(kept) == len(self.headers):  # CONNECT needs no such header
+            self.send_400_response("")
+            return
+        lines = [name + b": " + value for name, value in kept]
+        head = method + b" " + self.url + b" HTTP/" + version + b"\r\n"
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(head + b"\r\n".join([*lines, b"", b""]) + rest)
+
+    @override
+    def on_response_complete(self) -> None:
+        """What came behind this request is read on: its time begins."""
+        super().on_response_complete()
+        if self._late is not None:
+            self._late.cancel()
+            self._late = self.loop.call_later(self.seconds, self._give_up)
+
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""
         if self._late is not None:
             self._late.cancel()
         super().connection_lost(exc)
+
+    @override
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The caller has said all it wanted to; it still reads what it is owed."""
+        owed = self._begun and not self.cycle.response_complete
+        if not owed or self._in_headers or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def _body_open(self) -> bool:
         return self._begun and self.cycle.more_body and not self.cycle.response_complete
@@ -82,9 +127,29 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         """The body begins."""
+        if self.parser.should_upgrade():
+            return
         self._in_headers = False
+        if not self.url.startswith(b"/"):
+            self._believe_target()
         super().on_headers_complete()
         self._begun = True
+        if not self.pipeline:
+            self.scope[BEGUN] = time.perf_counter()  # type: ignore[literal-required]
+
+    def _believe_target(self) -> None:
+        """An address that names a host overrules the Host header."""
+        named: Any = httptools.parse_url(self.url)
+        if named.host:
+            port = b"" if named.port is None else b":%d" % named.port
+            others = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers[:] = [*others, (b"host", named.host + port)]
+
+    @override
+    def on_message_complete(self) -> None:
+        """The body has arrived."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -111,16 +176,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._late = None
-        if self._in_headers or not self.cycle.response_started:
+        if self._behind():
+            self._late = self.loop.call_later(self.seconds, self._give_up)
+        elif self._in_headers or not self.cycle.response_started:
             self._refuse(ProblemError("EB525", f"it took longer than {self.seconds:g} s"))
         else:
             self.transport.close()
 
+    def _behind(self) -> bool:
+        """Whether an earlier request is still being answered, for which this one may wait."""
+        heading = self._in_headers and self._begun and not self.cycle.response_complete
+        return heading or bool(self.pipeline)
+
     def _refuse(self, problem: ProblemError) -> None:
         if self.transport.is_closing():
             return
-        if self._in_headers and self._begun and not self.cycle.response_complete:
-            self.transport.close()  # an earlier request is still being answered
+        if self._behind():
+            self.transport.close()
             return
         body = problem.document()
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)

@@ -10,11 +10,22 @@ from everbake.serving.decode import RequestDecoder, Row
 Role = Literal["champion", "canary", "shadow"]
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Stands in the place of a prediction that could not be made.
+
+    Attributes:
+        why: what the version's own code raised over this row.
+    """
+
+    why: str
+
+
 class Answers(Protocol):
     """A version that is ready to answer."""
 
     async def answer(self, rows: list[Row]) -> list[object]:
-        """One prediction a row.
+        """One prediction a row; a `Failed` where only other rows could be answered.
 
         Raises:
             ProblemError: these rows cannot be answered.
@@ -23,6 +34,10 @@ class Answers(Protocol):
     @property
     def alive(self) -> bool:
         """Whether it can still answer anything."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for it."""
 
     async def close(self) -> None:
         """Answer what waits, then let go of everything."""

@@ -1,5 +1,7 @@
 """Serves on a socket that is already listening, until told to end."""
 
+import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -13,12 +15,19 @@ _KEEP_ALIVE = 75
 _GRACE = 15
 
 
-def serve(service: Service, listener: socket.socket) -> None:
-    """Answer until SIGTERM or SIGINT; requests in flight are answered first."""
+def serve(service: Service, listener: socket.socket, arrival: float = 10.0) -> None:
+    """Answer until SIGTERM or SIGINT; requests in flight are answered first.
+
+    Args:
+        service: answers.
+        listener: where.
+        arrival: seconds in which a request must have arrived, once it has begun.
+    """
+    _raise_open_files()
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=type("Protocol", (BoundedProtocol,), {"seconds": arrival}),
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -34,3 +43,10 @@ def serve(service: Service, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _raise_open_files() -> None:
+    """Each connection is an open file: idle ones must not keep others out."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a system that says yes but means no
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

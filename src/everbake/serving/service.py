@@ -1,24 +1,30 @@
 """A worker's parts put together, as an ASGI application with a lifespan."""
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from everbake.ports import Blobs, Clock, Reader
 from everbake.serving.answering import Answering
 from everbake.serving.app import App
+from everbake.serving.counts import Counts
 from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
 from everbake.serving.labels import LabelsEndpoint
 from everbake.serving.load import Loader
 from everbake.serving.mlflow import Scoring
 from everbake.serving.native import Limits, Opener
+from everbake.serving.observing import Observers
 from everbake.serving.openapi import ModelsEndpoint, OpenApiEndpoint
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
+from everbake.serving.telling import MetricsEndpoint
 from everbake.serving.v1 import PredictEndpoint
 from everbake.serving.v2 import OpenInference
 from everbake.serving.watch import Watcher, WatchPlace
+
+_ALWAYS = ("/healthz", "/readyz", "/metrics")  # answered also under overload
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Worker:
         sync: of the prediction log.
         bounds: of requests.
         limits: of native sessions.
+        orphaned: whether the owner is gone.
+        observers: are told of each request.
     """
 
     state: Path
@@ -57,6 +65,8 @@ class Worker:
     sync: Sync = "none"
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
+    orphaned: Callable[[], bool] = lambda: False
+    observers: Observers = field(default_factory=Observers)
 
 
 class Service:
@@ -66,11 +76,15 @@ class Service:
         router = Router()
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
-        self._answering = Answering(router, self._log, sources.clock.now)
-        places = endpoints(router, self._answering, state / "record.sock")
-        self._app = App(places, worker.bounds)
+        self._counts = Counts(state / "serving", number)
+        self._answering = Answering(router, self._log, sources.clock.now, self._counts)
+        place = WatchPlace(state / "serving", number, worker.poll, worker.orphaned)
+        points = endpoints(router, self._answering, place, state / "record.sock")
+        points["/metrics"] = MetricsEndpoint(self._counts, router, sources.reader, state / "log")
+        always = [points[path] for path in _ALWAYS]
+        self._observers = worker.observers
+        self._app = App(points, worker.bounds, self._counts, self._observers, always)
         loader = Loader(sources.blobs, sources.opener, worker.limits)
-        place = WatchPlace(state / "serving" / f"{number}.json", worker.poll)
         self._watcher = Watcher(sources.reader, loader, router, place)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -82,17 +96,24 @@ class Service:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._watcher.start()
+        counting = asyncio.create_task(self._counts.keep())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._answering.close()
         await self._watcher.stop()
         await self._log.close()
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+        self._counts.close()
+        await self._observers.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def endpoints(router: Router, answering: Answering, intake: Path) -> dict[str, Endpoint]:
+def endpoints(
+    router: Router, answering: Answering, place: WatchPlace, intake: Path
+) -> dict[str, Endpoint]:
     """All addresses of a worker."""
-    ready = ReadyEndpoint(router)
+    ready = ReadyEndpoint(router, place)
     return {
         "/v1/models/{name}/predict": PredictEndpoint(answering),
         "/v1/models": ModelsEndpoint(router),

@@ -6,12 +6,13 @@ Nobody waits for a shadow: what comes faster than it can be scored is dropped an
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from everbake.core.frames import Answered
 from everbake.serving.decode import RequestDecoder, Row
+from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import ProblemError
 from everbake.serving.router import Challenger, Live
 from everbake.serving.segments import PredictionLog
@@ -39,17 +40,15 @@ class Shadows:
     Args:
         log: where their scores are written.
         now: the time.
-
-    Attributes:
-        shed: how many requests were dropped, by model.
+        shed: counts the requests that were dropped, by model.
     """
 
-    def __init__(self, log: PredictionLog, now: Callable[[], float]) -> None:
+    def __init__(self, log: PredictionLog, now: Callable[[], float], shed: Counter[str]) -> None:
         self._log = log
         self._now = now
         self._waiting: deque[_Shadow] = deque()
         self._work: asyncio.Task[None] | None = None
-        self.shed: dict[str, int] = {}
+        self._shed = shed
 
     def offer(
         self,
@@ -60,7 +59,7 @@ class Shadows:
     ) -> None:
         """Score this request soon, or never."""
         if live.challenger is None or len(self._waiting) >= _WAITING:
-            self.shed[model] = self.shed.get(model, 0) + 1
+            self._shed[model] += 1
             return
         self._waiting.append(_Shadow(model, live.generation, live.challenger, read, answered))
         if self._work is None or self._work.done():
@@ -91,18 +90,21 @@ class Shadows:
         except ProblemError as problem:
             error = problem.code
         seen = shadow.answered
-        await self._log.append(
-            shadow.model,
-            Answered(
-                seen.ids,
-                self._now(),
-                shadow.challenger.version,
-                [],
-                predictions,
-                seen.key,
-                "shadow",
-                shadow.generation,
-                time.perf_counter() - started,
-                error,
-            ),
+        scored = Answered(
+            seen.ids,
+            self._now(),
+            shadow.challenger.version,
+            [],
+            predictions,
+            seen.key,
+            "shadow",
+            shadow.generation,
+            time.perf_counter() - started,
+            error,
         )
+        errors = errors_of(predictions)
+        if errors:
+            scored, failed = parted(scored, errors)
+            await self._log.append(shadow.model, failed)
+        if scored.ids:
+            await self._log.append(shadow.model, scored)

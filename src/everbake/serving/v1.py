@@ -4,6 +4,7 @@ import msgspec
 
 from everbake.serving.answering import Answering, Outcome
 from everbake.serving.http import HttpAnswer, HttpRequest
+from everbake.serving.partial import FAILED
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,9 +38,15 @@ def key_of(request: HttpRequest) -> str | None:
 
 
 def _told(outcome: Outcome) -> dict[str, object]:
-    return {
+    told: dict[str, object] = {
         "model": outcome.model,
         "version": outcome.version,
         "predictions": outcome.predictions,
         "ids": outcome.ids,
     }
+    if outcome.errors:
+        told["errors"] = [
+            {"row": row, "code": FAILED, "detail": why}
+            for row, why in sorted(outcome.errors.items())
+        ]
+    return told

@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,12 +81,22 @@ class WatchPlace:
     """How a worker watches and where it acknowledges.
 
     Attributes:
-        acknowledgement: the worker's own file.
+        folder: of all workers' acknowledgements.
+        worker: its number.
         poll: seconds between two looks.
+        orphaned: whether the owner is gone.
     """
 
-    acknowledgement: Path
+    folder: Path
+    worker: int
     poll: float = 0.05
+    orphaned: Callable[[], bool] = lambda: False
+
+    @property
+    def acknowledgement(self) -> Path:
+        """The worker's own file; the number belongs to the next owner's, once this one is gone."""
+        name = f"gone-{os.getpid()}" if self.orphaned() else str(self.worker)
+        return self.folder / f"{name}.json"
 
 
 class Watcher:
@@ -105,7 +115,7 @@ class Watcher:
         self._router = router
         self._place = place
         self._seen: int | None = None
-        self._told: bytes | None = None
+        self._told: tuple[Path, bytes] | None = None
         self._targets: dict[str, Target] = {}
         self._errors: dict[str, str] = {}
         self._kept: dict[tuple[str, str], Loaded] = {}
@@ -135,7 +145,7 @@ class Watcher:
         await asyncio.gather(*tasks, return_exceptions=True)
         for loaded in self._kept.values():
             await loaded.answers.close()
-        self._place.acknowledgement.unlink(missing_ok=True)
+        self._withdraw()
 
     def _untried(self, model: str) -> bool:
         return model not in self._router.live and model not in self._errors
@@ -267,9 +277,9 @@ class Watcher:
             if (live := self._router.live.get(model)) is None or not live.loaded.answers.alive
         }
         content = json.dumps(self._content()).encode()
-        if content == self._told or not self._started:
-            return
         path = self._place.acknowledgement
+        if self._told == (path, content) or not self._started:
+            return
         fresh = path.with_suffix(".new")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -280,7 +290,18 @@ class Watcher:
                 _log.warning("%s cannot be written: %s", path, error)
             self._trouble = str(error)
         else:
-            self._told, self._trouble = content, ""
+            if self._told is not None and self._told[0] != path:
+                self._withdraw()
+            self._told, self._trouble = (path, content), ""
+
+    def _withdraw(self) -> None:
+        """Remove what was acknowledged, unless another worker has taken the file over."""
+        if self._told is None:
+            return
+        path, content = self._told
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == content:
+                path.unlink()
 
     def _content(self) -> Mapping[str, object]:
         live = self._router.live

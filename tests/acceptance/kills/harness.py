@@ -203,11 +203,16 @@ class Harness:
         self._orphans(victim)
 
     def _orphans(self, command: Command) -> None:
-        """What a process has started dies with it."""
+        """What a process has started dies with it, but for who answers predictions."""
+        serving = command.killed
+
+        def left() -> list[int]:
+            return marked(command.mark, but_serving=serving)
+
         try:
-            wait_for("its processes are gone", lambda: not marked(command.mark), 15.0)
+            wait_for("its processes are gone", lambda: not left(), 15.0)
         except TimeoutError:
-            self.trouble.append(f"leftover: {marked(command.mark)} outlived their owner")
+            self.trouble.append(f"leftover: {left()} outlived their owner")
 
     def _collect(self, commands: list[Command]) -> None:
         """Wait for what still runs; note what was acknowledged, and what has to be repeated."""

@@ -162,12 +162,15 @@ class Project:
         return Command(process, mark, said, complained, batch)
 
 
-def marked(mark: str) -> list[int]:
+def marked(mark: str, *, but_serving: bool = False) -> list[int]:
     """The processes whose environment carries a mark."""
     found = []
     for process in psutil.process_iter():
         try:
-            if mark in process.environ().values() and process.status() != psutil.STATUS_ZOMBIE:
+            if mark not in process.environ().values() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            family = [process, *process.parents()] if but_serving else []
+            if not any("everbake.interfaces.serve" in each.cmdline() for each in family):
                 found.append(process.pid)
         except psutil.Error:
             continue

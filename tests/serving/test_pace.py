@@ -1,0 +1,58 @@
+"""When a request may still wait for a host. Times are given, nothing is measured here."""
+
+from everbake.serving.pace import Pace, Queued
+
+ROW = 0.002
+
+
+def overloaded(seconds: float, *, every: float, most: int = 64) -> list[float]:
+    """The times from acceptance to answer, where a row takes 2 ms and one comes every so often."""
+    pace = Pace(most)
+    waiting: list[float] = []
+    at_work: list[float] = []
+    taken: list[float] = []
+    until = arrival = 0.0
+    while arrival < seconds:
+        while at_work and until <= arrival:
+            taken += [until - each for each in at_work]
+            pace.end(until, waiting=len(waiting))
+            at_work, waiting = waiting, []
+            if at_work:
+                pace.begin(len(at_work), until)
+                until += len(at_work) * ROW
+        if pace.admits(Queued(len(waiting), len(waiting)), 1, arrival):
+            if at_work:
+                waiting.append(arrival)
+            else:
+                at_work, until = [arrival], arrival + ROW
+                pace.begin(1, arrival)
+        arrival += every
+    return taken
+
+
+def test_under_three_times_what_it_can_do_the_accepted_are_answered_soon():
+    taken = sorted(overloaded(60, every=ROW / 3))
+    assert len(taken) > 0.95 * 60 / ROW
+    assert taken[int(0.99 * len(taken))] < 0.050 + ROW
+
+
+def test_below_what_it_can_do_nobody_is_refused():
+    assert len(overloaded(10, every=1.25 * ROW)) >= 10 / (1.25 * ROW) - 2
+
+
+def test_a_burst_on_an_idle_host_is_taken_up_to_the_number():
+    pace = Pace(64)
+    pace.begin(1, 0.0)
+    pace.end(1.0, waiting=0)  # a second a row
+    pace.begin(1, 5.0)
+    accepted = [pace.admits(Queued(n, n), 1, 5.01) for n in range(70)]
+    assert accepted == [True] * 64 + [False] * 6
+
+
+def test_a_queue_that_stands_is_refused_but_one_may_wait_behind_another():
+    pace = Pace(64)
+    pace.begin(1, 0.0)
+    pace.end(1.0, waiting=1)
+    pace.begin(1, 1.0)
+    assert pace.admits(Queued(0, 0), 1, 1.5)
+    assert not pace.admits(Queued(5, 5), 1, 1.5)
