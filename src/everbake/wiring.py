@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from everbake.ports import Blobs, Clock, Ledger, Ports, Reader
 if TYPE_CHECKING:
     from everbake.adapters.hosting.hosts import Hosts
     from everbake.core.decision import Check
+    from everbake.core.work import BatchAsked, BatchReport
     from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
 
@@ -166,17 +168,11 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
     import msgspec
 
     from everbake.adapters.blobs import FileBlobs
-    from everbake.adapters.hosting.hosts import Hosts
     from everbake.core.dataset import Column
     from everbake.core.work import Model, SessionOrder
     from everbake.wire import JobLimits
 
-    there = places(project)
-    stored = FileBlobs(there.blobs)
-    if project not in _serving_hosts:
-        hosts = Hosts(there.state / "snapshots", there.project, stored)
-        atexit.register(hosts.close)
-        _serving_hosts[project] = hosts
+    stored = FileBlobs(places(project).blobs)
     stored.get(bundle.artifact)
     path = str(stored.path(bundle.artifact))
     order = SessionOrder(
@@ -185,12 +181,40 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
         tuple(Column(each.name, each.type) for each in bundle.inputs),
     )
     limits = JobLimits(4 * 2**30, math.inf, 1)
-    host = _serving_hosts[project].get(bundle.snapshot, bundle.source)
+    host = _serving_hosts(project).get(bundle.snapshot, bundle.source)
     return host.open("predict", msgspec.json.encode(order), limits)
 
 
-# A server keeps its hosts for as long as it lives.
-_serving_hosts: "dict[Path, Hosts]" = {}
+def answer_files(
+    project: Path, bundle: Bundle, asked: "BatchAsked", narrate: Callable[[str], None]
+) -> "BatchReport":
+    """Answer whole files with a version, in its host.
+
+    Args:
+        project: the folder.
+        bundle: the version.
+        asked: which files, where to, and how.
+        narrate: gets the lines of progress, as they come.
+    """
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.hosting.batch import answer_files as answered
+    from everbake.adapters.hosting.work import Work
+
+    there = places(project)
+    hosts = (_serving_hosts(project), Work(there.state / "work"), FileBlobs(there.blobs))
+    return answered(bundle, asked, hosts, narrate)
+
+
+@cache
+def _serving_hosts(project: Path) -> "Hosts":
+    """A server keeps its hosts for as long as it lives."""
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.hosting.hosts import Hosts
+
+    there = places(project)
+    hosts = Hosts(there.state / "snapshots", there.project, FileBlobs(there.blobs))
+    atexit.register(hosts.close)
+    return hosts
 
 
 @contextmanager

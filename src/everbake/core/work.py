@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from everbake.core.bundle import Input
+from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
 from everbake.core.spec import RecipeSpec
@@ -172,3 +174,84 @@ class DescribeReport:
     """The recipes of one file."""
 
     specs: tuple[RecipeSpec, ...]
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """One file of rows to answer, and where its answers go.
+
+    Attributes:
+        source: the file.
+        name: what to call it.
+        output: the Parquet file with the answers.
+    """
+
+    source: str
+    name: str
+    output: str
+
+
+@dataclass(frozen=True)
+class BatchAsked:
+    """What somebody wants to have answered.
+
+    Attributes:
+        version: the version that answers.
+        blob: digest of its bundle.
+        contract: the table's rules, whose ranges are worth a notice.
+        keep: columns of the files that are copied beside the answers.
+        files: what to read and where to write.
+        threads: that the model and the reading may use.
+    """
+
+    version: int
+    blob: str
+    contract: Contract
+    keep: tuple[str, ...]
+    files: tuple[BatchFile, ...]
+    threads: int
+
+
+@dataclass(frozen=True)
+class BatchOrder:
+    """Answer all rows of some files.
+
+    Attributes:
+        model: name of the recipe.
+        inputs: the columns of a request.
+        saved: the model.
+        compiled: file of its compiled runtime, None if its own code answers.
+        asked: by which version, which files, and where to.
+    """
+
+    model: str
+    inputs: tuple[Input, ...]
+    saved: Model
+    compiled: str | None
+    asked: BatchAsked
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """One file whose rows are answered.
+
+    Attributes:
+        name: what the file is called.
+        output: where its answers are.
+        rows: how many there are.
+        resumed: how many of them an earlier command had answered.
+        notices: what is worth a look, but answered.
+    """
+
+    name: str
+    output: str
+    rows: int
+    resumed: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """The files, in the order in which they were given."""
+
+    files: tuple[BatchDone, ...]

@@ -1,0 +1,73 @@
+"""Orders the answers to whole files from the host of a version."""
+
+import math
+import os
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from everbake.adapters.hosting.hosts import Hosts
+from everbake.adapters.hosting.work import Work, failure_of, report_of
+from everbake.core.bundle import Bundle
+from everbake.core.redact import kept
+from everbake.core.work import BatchAsked, BatchOrder, BatchReport, Model
+from everbake.errors import UserCodeError
+from everbake.ports import Blobs
+from everbake.wire import JobLimits
+
+_MEMORY = 4 * 2**30
+
+
+def answer_files(
+    bundle: Bundle,
+    asked: BatchAsked,
+    places: tuple[Hosts, Work, Blobs],
+    narrate: Callable[[str], None],
+) -> BatchReport:
+    """Answer whole files with a version.
+
+    Raises:
+        EverbakeError: what the job refused with.
+        UserCodeError: the version's own code raised, or took more than it may.
+    """
+    hosts, work, blobs = places
+    order = BatchOrder(
+        bundle.model,
+        bundle.inputs,
+        Model(_path(blobs, bundle.artifact), bundle.artifact, bundle.artifact_format),
+        _path(blobs, bundle.runtime_data) if _compiled(bundle) else None,
+        asked,
+    )
+    limits = JobLimits(_MEMORY, math.inf, asked.threads)
+    with work.passing(f"batch-{uuid.uuid4().hex}") as folder:
+        outcome = hosts.get(bundle.snapshot, bundle.source).run(
+            "batch",
+            msgspec.json.encode(order),
+            work=folder,
+            limits=limits,
+            seed=bundle.seed,
+            on_output=lambda text: narrate(kept(text, os.environ)),
+        )
+        failure = failure_of(outcome, "")
+        if outcome.state == "done" or failure is None:
+            return report_of(outcome, BatchReport)
+    raise UserCodeError(
+        failure.code,
+        failure.error,
+        where=f"{bundle.model}@{asked.version}",
+        mend="repeat the command: it goes on where it stopped",
+    )
+
+
+def _compiled(bundle: Bundle) -> bool:
+    """Whether the compiled runtime answers, however many rows there are."""
+    return bundle.runtime_data is not None
+
+
+def _path(blobs: Blobs, blob: str | None) -> str:
+    """The file of a blob, whose bytes have been compared with their digest."""
+    if blob is None:
+        raise ValueError("there is no such blob")
+    blobs.get(blob)
+    return str(blobs.path(blob))
