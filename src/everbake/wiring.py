@@ -4,12 +4,13 @@ import atexit
 import math
 import socket
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
@@ -183,6 +184,29 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
     limits = JobLimits(4 * 2**30, math.inf, 1)
     host = _serving_hosts(project).get(bundle.snapshot, bundle.source)
     return host.open("predict", msgspec.json.encode(order), limits)
+
+
+def native_opener(project: Path) -> Callable[[Bundle], socket.socket]:
+    """Opens sessions with the code of whichever version."""
+    return lambda bundle: native_session(project, bundle)
+
+
+@contextmanager
+def passing(project: Path, name: str) -> Iterator[Path]:
+    """A folder that is gone once it is left."""
+    from everbake.adapters.hosting.work import Work
+
+    with Work(places(project).state / "work").passing(f"{name}-{uuid.uuid4().hex}") as folder:
+        yield folder
+
+
+def judge_replay(project: Path, bundle: Bundle, labelled: Path) -> dict[str, Any]:
+    """Judge a version on labelled rows, beside what was answered, by its recipe's metric."""
+    from everbake.adapters.hosting.batch import judge_replay as judged
+    from everbake.adapters.hosting.work import Work
+
+    work = Work(places(project).state / "work")
+    return judged(bundle, labelled.absolute(), (_serving_hosts(project), work))
 
 
 def answer_files(

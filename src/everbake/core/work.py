@@ -255,3 +255,16 @@ class BatchReport:
     """The files, in the order in which they were given."""
 
     files: tuple[BatchDone, ...]
+
+
+@dataclass(frozen=True)
+class ReplayOrder:
+    """Judge the answers of a replay beside those that were given at the time.
+
+    Attributes:
+        model: name of the recipe.
+        labelled: file with a JSON object a line: label, both answers, features.
+    """
+
+    model: str
+    labelled: str

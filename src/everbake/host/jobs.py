@@ -18,6 +18,7 @@ from everbake.core.work import (
     DescribeReport,
     JudgeOrder,
     Refusal,
+    ReplayOrder,
     ScoreOrder,
     TrainOrder,
 )
@@ -92,6 +93,12 @@ def _batch(order: BatchOrder, context: JobContext) -> object:
     return answer_files(order, context)
 
 
+def _replay(order: ReplayOrder, context: JobContext) -> object:
+    from everbake.host.replaying import judge_replay
+
+    return judge_replay(order, context)
+
+
 def _predict(order: bytes, context: JobContext, connection: socket.socket) -> None:
     from everbake.host.session import answer_requests
 
@@ -114,6 +121,7 @@ JOBS: dict[str, JobEntry] = {
     "score": JobEntry(_job(ScoreOrder, _score), needs_recipe=True),
     "judge": JobEntry(_job(JudgeOrder, _judge), needs_recipe=True),
     "check": JobEntry(_job(CheckOrder, _check), needs_recipe=True),
+    "replay": JobEntry(_job(ReplayOrder, _replay), needs_recipe=True),
     "batch": JobEntry(_job(BatchOrder, _batch), needs_recipe=True),
 }
 SESSIONS: dict[str, SessionEntry] = {

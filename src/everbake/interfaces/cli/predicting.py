@@ -32,7 +32,7 @@ def predict(project: Path, /, name: str, files: tuple[str, ...], **options: Any)
     are streamed, and the same command again goes on where it was stopped.
     """
     model, version = split_name(name)
-    found = _bundle(project, model, version)
+    found = bundle_of(project, model, version)
     as_json, output = options["as_json"], options["output"]
     if output is not None:
         from everbake.interfaces.cli.scoring import Asked, score_files
@@ -53,13 +53,9 @@ def _print_answers(
     bundle, number, _ = found
     rows = read_rows(_read(file), bundle.inputs, file)
     with progress("predict"):
-        answers = answer_rows(bundle, rows, wiring.blobs(project), _session(project))
+        answers = answer_rows(bundle, rows, wiring.blobs(project), wiring.native_opener(project))
     told = {"schema": 1, "model": bundle.model, "version": number, "predictions": answers}
     tell(told, lambda: "\n".join(map(str, answers)), as_json=as_json)
-
-
-def _session(project: Path) -> Any:  # noqa: ANN401 - an opener of sessions
-    return lambda bundle: wiring.native_session(project, bundle)
 
 
 def _read(file: str) -> bytes:
@@ -74,7 +70,7 @@ def _read(file: str) -> bytes:
         ) from error
 
 
-def _bundle(project: Path, model: str, version: int | None) -> tuple[Bundle, int, str]:
+def bundle_of(project: Path, model: str, version: int | None) -> tuple[Bundle, int, str]:
     """What answers, its number, and the blob it is described in."""
     reader = wiring.reader(project)
     known(reader, model)
