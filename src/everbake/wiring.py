@@ -4,11 +4,13 @@ import atexit
 import math
 import socket
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
@@ -17,6 +19,7 @@ from everbake.ports import Blobs, Clock, Ledger, Ports, Reader, Records
 if TYPE_CHECKING:
     from everbake.adapters.hosting.hosts import Hosts
     from everbake.core.decision import Check
+    from everbake.core.work import BatchAsked, BatchReport
     from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
     from everbake.recording.intake import Intake
@@ -185,17 +188,11 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
     import msgspec
 
     from everbake.adapters.blobs import FileBlobs
-    from everbake.adapters.hosting.hosts import Hosts
     from everbake.core.dataset import Column
     from everbake.core.work import Model, SessionOrder
     from everbake.wire import JobLimits
 
-    there = places(project)
-    stored = FileBlobs(there.blobs)
-    if project not in _serving_hosts:
-        hosts = Hosts(there.state / "snapshots", there.project, stored)
-        atexit.register(hosts.close)
-        _serving_hosts[project] = hosts
+    stored = FileBlobs(places(project).blobs)
     stored.get(bundle.artifact)
     path = str(stored.path(bundle.artifact))
     order = SessionOrder(
@@ -204,12 +201,63 @@ def native_session(project: Path, bundle: Bundle) -> socket.socket:
         tuple(Column(each.name, each.type) for each in bundle.inputs),
     )
     limits = JobLimits(4 * 2**30, math.inf, 1)
-    host = _serving_hosts[project].get(bundle.snapshot, bundle.source)
+    host = _serving_hosts(project).get(bundle.snapshot, bundle.source)
     return host.open("predict", msgspec.json.encode(order), limits)
 
 
-# A server keeps its hosts for as long as it lives.
-_serving_hosts: "dict[Path, Hosts]" = {}
+def native_opener(project: Path) -> Callable[[Bundle], socket.socket]:
+    """Opens sessions with the code of whichever version."""
+    return lambda bundle: native_session(project, bundle)
+
+
+@contextmanager
+def passing(project: Path, name: str) -> Iterator[Path]:
+    """A folder that is gone once it is left."""
+    from everbake.adapters.hosting.work import Work
+
+    with Work(places(project).state / "work").passing(f"{name}-{uuid.uuid4().hex}") as folder:
+        yield folder
+
+
+def judge_replay(project: Path, bundle: Bundle, labelled: Path) -> dict[str, Any]:
+    """Judge a version on labelled rows, beside what was answered, by its recipe's metric."""
+    from everbake.adapters.hosting.batch import judge_replay as judged
+    from everbake.adapters.hosting.work import Work
+
+    work = Work(places(project).state / "work")
+    return judged(bundle, labelled.absolute(), (_serving_hosts(project), work))
+
+
+def answer_files(
+    project: Path, bundle: Bundle, asked: "BatchAsked", narrate: Callable[[str], None]
+) -> "BatchReport":
+    """Answer whole files with a version, in its host.
+
+    Args:
+        project: the folder.
+        bundle: the version.
+        asked: which files, where to, and how.
+        narrate: gets the lines of progress, as they come.
+    """
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.hosting.batch import answer_files as answered
+    from everbake.adapters.hosting.work import Work
+
+    there = places(project)
+    hosts = (_serving_hosts(project), Work(there.state / "work"), FileBlobs(there.blobs))
+    return answered(bundle, asked, hosts, narrate)
+
+
+@cache
+def _serving_hosts(project: Path) -> "Hosts":
+    """A server keeps its hosts for as long as it lives."""
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.hosting.hosts import Hosts
+
+    there = places(project)
+    hosts = Hosts(there.state / "snapshots", there.project, FileBlobs(there.blobs))
+    atexit.register(hosts.close)
+    return hosts
 
 
 @contextmanager

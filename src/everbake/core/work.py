@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from everbake.core.bundle import Input
+from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
 from everbake.core.spec import RecipeSpec
@@ -176,3 +178,99 @@ class DescribeReport:
     """The recipes of one file."""
 
     specs: tuple[RecipeSpec, ...]
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """One file of rows to answer, and where its answers go.
+
+    Attributes:
+        source: the file.
+        name: what to call it.
+        output: the Parquet file with the answers.
+    """
+
+    source: str
+    name: str
+    output: str
+
+
+@dataclass(frozen=True)
+class BatchAsked:
+    """What somebody wants to have answered.
+
+    Attributes:
+        version: the version that answers.
+        blob: digest of its bundle.
+        contract: the table's rules, whose ranges are worth a notice.
+        keep: columns of the files that are copied beside the answers.
+        files: what to read and where to write.
+        threads: that the model and the reading may use.
+    """
+
+    version: int
+    blob: str
+    contract: Contract
+    keep: tuple[str, ...]
+    files: tuple[BatchFile, ...]
+    threads: int
+
+
+@dataclass(frozen=True)
+class BatchOrder:
+    """Answer all rows of some files.
+
+    Attributes:
+        model: name of the recipe.
+        inputs: the columns of a request.
+        saved: the model.
+        runtime: what answers: `native` is the version's own code.
+        compiled: file of its compiled runtime, None for `native`.
+        asked: by which version, which files, and where to.
+    """
+
+    model: str
+    inputs: tuple[Input, ...]
+    saved: Model
+    runtime: str
+    compiled: str | None
+    asked: BatchAsked
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """One file whose rows are answered.
+
+    Attributes:
+        name: what the file is called.
+        output: where its answers are.
+        rows: how many there are.
+        resumed: how many of them an earlier command had answered.
+        notices: what is worth a look, but answered.
+    """
+
+    name: str
+    output: str
+    rows: int
+    resumed: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """The files, in the order in which they were given."""
+
+    files: tuple[BatchDone, ...]
+
+
+@dataclass(frozen=True)
+class ReplayOrder:
+    """Judge the answers of a replay beside those that were given at the time.
+
+    Attributes:
+        model: name of the recipe.
+        labelled: file with a JSON object a line: label, both answers, features.
+    """
+
+    model: str
+    labelled: str

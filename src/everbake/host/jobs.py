@@ -13,10 +13,12 @@ import msgspec
 
 from everbake.core.redact import writable
 from everbake.core.work import (
+    BatchOrder,
     CheckOrder,
     DescribeReport,
     JudgeOrder,
     Refusal,
+    ReplayOrder,
     ScoreOrder,
     TrainOrder,
 )
@@ -85,6 +87,18 @@ def _check(order: CheckOrder, context: JobContext) -> object:
     return check(order, context)
 
 
+def _batch(order: BatchOrder, context: JobContext) -> object:
+    from everbake.host.batch import answer_files
+
+    return answer_files(order, context)
+
+
+def _replay(order: ReplayOrder, context: JobContext) -> object:
+    from everbake.host.replaying import judge_replay
+
+    return judge_replay(order, context)
+
+
 def _predict(order: bytes, context: JobContext, connection: socket.socket) -> None:
     from everbake.host.session import answer_requests
 
@@ -107,6 +121,8 @@ JOBS: dict[str, JobEntry] = {
     "score": JobEntry(_job(ScoreOrder, _score), needs_recipe=True),
     "judge": JobEntry(_job(JudgeOrder, _judge), needs_recipe=True),
     "check": JobEntry(_job(CheckOrder, _check), needs_recipe=True),
+    "replay": JobEntry(_job(ReplayOrder, _replay), needs_recipe=True),
+    "batch": JobEntry(_job(BatchOrder, _batch), needs_recipe=True),
 }
 SESSIONS: dict[str, SessionEntry] = {
     "predict": SessionEntry(_predict, needs_recipe=True),

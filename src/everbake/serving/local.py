@@ -3,16 +3,18 @@
 import csv
 import io
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from everbake.core.bundle import Bundle, Input
-from everbake.errors import DataError, UserCodeError
+from everbake.errors import DataError, HealthError, UserCodeError
 from everbake.ports import Blobs
 from everbake.runtimes.columns import RowRefusedError
-from everbake.runtimes.kinds import load
+from everbake.runtimes.kinds import Runtime, load
 from everbake.serving.decode import RequestDecoder
 from everbake.serving.problems import ProblemError
 from everbake.wire import receive_frame, send_frame
@@ -88,9 +90,27 @@ def answer_rows(
         DataError: the model refuses a row.
         UserCodeError: the user's `predict` failed.
     """
-    if bundle.runtime_data is None:
-        return _native(bundle, rows, opener)
-    runtime = load(bundle.runtime, blobs.get(bundle.runtime_data))
+    answers: list[Any] = []
+    with answering(bundle, blobs, opener) as answer:
+        for start in range(0, len(rows), _CALL_ROWS):
+            answers += answer(rows[start : start + _CALL_ROWS])
+    return answers
+
+
+@contextmanager
+def answering(
+    bundle: Bundle, blobs: Blobs, opener: Callable[[Bundle], socket.socket]
+) -> Iterator[Callable[[list[Row]], list[Any]]]:
+    """What answers rows with a version, for as long as it is needed; see `answer_rows`."""
+    if bundle.runtime_data is not None:
+        runtime = load(bundle.runtime, blobs.get(bundle.runtime_data))
+        yield partial(_compiled, runtime)
+        return
+    with opener(bundle) as connection:
+        yield partial(_native, connection, f"{bundle.model}, recipe {bundle.source}")
+
+
+def _compiled(runtime: Runtime, rows: list[Row]) -> list[Any]:
     try:
         return list(runtime.answer(rows))
     except RowRefusedError as refused:
@@ -102,27 +122,28 @@ def answer_rows(
         ) from refused
 
 
-def _native(
-    bundle: Bundle, rows: list[Row], opener: Callable[[Bundle], socket.socket]
-) -> list[Any]:
-    answers: list[Any] = []
-    with opener(bundle) as connection:
-        for start in range(0, len(rows), _CALL_ROWS):
-            part = rows[start : start + _CALL_ROWS]
-            send_frame(connection, msgspec.msgpack.encode({"rows": part}))
-            reply = receive_frame(connection)
-            said: dict[str, Any] = msgspec.msgpack.decode(reply) if reply else {}
-            errors = said.get("errors", {0: "its process ended"})
-            if errors:
-                row = min(errors)
-                raise UserCodeError(
-                    "EB317",
-                    "predict failed",
-                    where=f"row {start + row + 1}",
-                    why=errors[row],
-                    mend="everbake check",
-                )
-            answers += said["predictions"]
+def _native(connection: socket.socket, where: str, rows: list[Row]) -> list[Any]:
+    try:
+        send_frame(connection, msgspec.msgpack.encode({"rows": rows}))
+        reply = receive_frame(connection)
+    except ConnectionError:
+        reply = None
+    if reply is None:
+        raise HealthError(
+            "EB529", "the version's process ended", where=where, mend="everbake check"
+        )
+    said: dict[str, Any] = msgspec.msgpack.decode(reply)
+    errors: dict[int, str] = said["errors"]
+    if errors:
+        first = min(errors)
+        raise UserCodeError(
+            "EB317",
+            "predict failed",
+            where=f"{where}, row {first + 1} of those asked together",
+            why=errors[first],
+            mend="everbake check",
+        )
+    answers: list[Any] = said["predictions"]
     return answers
 
 

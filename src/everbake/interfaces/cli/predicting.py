@@ -16,27 +16,46 @@ from everbake.interfaces.render import document
 
 @click.command()
 @click.argument("name", metavar="NAME[@VERSION]")
-@click.argument("file", metavar="FILE|-")
+@click.argument("files", metavar="FILE...|-", nargs=-1, required=True)
+@click.option("-o", "--output", help="Write the answers there: NAME.parquet, or a folder.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="With -o: copy this column, too.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=None, help="With -o: how many (default: all)."
+)
 @json_option
 @click.pass_obj
-def predict(project: Path, name: str, file: str, as_json: bool) -> None:  # noqa: FBT001
+def predict(project: Path, /, name: str, files: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Answer the rows in FILE (JSON lines, a JSON list, or CSV; - is standard input).
 
     The champion answers, or the VERSION that is named. Nothing is logged: the server does that.
+    With -o, FILEs (Parquet, CSV, JSON lines, or folders of them) may be of any size: their rows
+    are streamed, and the same command again goes on where it was stopped.
     """
+    model, version = split_name(name)
+    found = bundle_of(project, model, version)
+    as_json, output = options["as_json"], options["output"]
+    if output is not None:
+        from everbake.interfaces.cli.scoring import Asked, score_files
+
+        asked = Asked(files, output, options["keep"], options["threads"])
+        score_files(project, found, asked, as_json=as_json)
+        return
+    if len(files) > 1 or options["keep"] or options["threads"]:
+        raise click.UsageError("several files, --keep and --threads go with -o")
+    _print_answers(project, found, files[0], as_json=as_json)
+
+
+def _print_answers(
+    project: Path, found: tuple[Bundle, int, str], file: str, *, as_json: bool
+) -> None:
     from everbake.serving.local import answer_rows, read_rows
 
-    model, version = split_name(name)
-    bundle, number = _bundle(project, model, version)
+    bundle, number, _ = found
     rows = read_rows(_read(file), bundle.inputs, file)
     with progress("predict"):
-        answers = answer_rows(bundle, rows, wiring.blobs(project), _session(project))
-    told = {"schema": 1, "model": model, "version": number, "predictions": answers}
+        answers = answer_rows(bundle, rows, wiring.blobs(project), wiring.native_opener(project))
+    told = {"schema": 1, "model": bundle.model, "version": number, "predictions": answers}
     tell(told, lambda: "\n".join(map(str, answers)), as_json=as_json)
-
-
-def _session(project: Path) -> Any:  # noqa: ANN401 - an opener of sessions
-    return lambda bundle: wiring.native_session(project, bundle)
 
 
 def _read(file: str) -> bytes:
@@ -51,7 +70,8 @@ def _read(file: str) -> bytes:
         ) from error
 
 
-def _bundle(project: Path, model: str, version: int | None) -> tuple[Bundle, int]:
+def bundle_of(project: Path, model: str, version: int | None) -> tuple[Bundle, int, str]:
+    """What answers, its number, and the blob it is described in."""
     reader = wiring.reader(project)
     known(reader, model)
     if version is None:
@@ -61,8 +81,8 @@ def _bundle(project: Path, model: str, version: int | None) -> tuple[Bundle, int
     if not found:
         what = f"{model} has no champion yet" if version is None else f"no version {version}"
         raise ConflictError("EB419", what, mend=f"everbake versions {model}")
-    bundle = Bundle.decode(wiring.blobs(project).get(str(found[0]["bundle"])))
-    return bundle, int(found[0]["version"] or 0)
+    blob = str(found[0]["bundle"])
+    return Bundle.decode(wiring.blobs(project).get(blob)), int(found[0]["version"] or 0), blob
 
 
 @click.command()

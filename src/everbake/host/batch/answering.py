@@ -1,0 +1,104 @@
+"""Predictions for many rows at once, as the columns of the output."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from everbake.core.recipe import Recipe
+from everbake.core.work import BatchOrder
+from everbake.errors import DataError, UserCodeError
+from everbake.host.calling import Answers, featured, predict
+from everbake.host.rows import frame
+from everbake.host.scoring import load_model
+from everbake.runtimes.columns import RowRefusedError
+from everbake.runtimes.kinds import Runtime, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Answerer: TypeAlias = Callable[[pa.Table], Answers]
+
+_COLUMNS = 2  # dimensions of an array with several predictions a row
+_KINDS = {"f": pa.float64(), "i": pa.int64(), "u": pa.int64(), "b": pa.bool_(), "U": pa.string()}
+
+
+def answerer(order: BatchOrder, recipe: Recipe) -> Answerer:
+    """What answers a table of inputs: the compiled runtime, or the version's own code."""
+    if order.compiled is not None:
+        runtime = load(order.runtime, Path(order.compiled).read_bytes())
+        return lambda rows: runtime.answer_columns(_columns(runtime, rows))
+    model = load_model(order.saved)
+    return lambda rows: predict(recipe, model, featured(recipe, framed(rows)))
+
+
+def framed(rows: pa.Table) -> "pd.DataFrame":
+    """The rows as the data frame that training saw.
+
+    Where all columns are fractions, they lie row by row: trees that read it are in no other
+    cache line for each feature.
+    """
+    if any(kind != pa.float64() for kind in rows.schema.types):
+        return frame(rows)
+    import pandas as pd
+
+    cells = np.empty((rows.num_rows, rows.num_columns))
+    for place, column in enumerate(rows.columns):
+        cells[:, place] = column.to_numpy()
+    return pd.DataFrame(cells, columns=rows.column_names, copy=False)
+
+
+def _columns(runtime: Runtime, rows: pa.Table) -> dict[str, object]:
+    looked_up = set(runtime.categorical)
+    return {
+        name: rows.column(name).to_pylist() if name in looked_up else rows.column(name).to_numpy()
+        for name in runtime.columns
+    }
+
+
+def answered(answer: Answerer, rows: pa.Table, source: str, start: int) -> dict[str, pa.Array]:
+    """The columns of predictions for rows that begin behind row `start` of a file.
+
+    Raises:
+        DataError: the model refuses a row.
+        UserCodeError: there is not one finite number or text a row.
+    """
+    try:
+        answers = answer(rows)
+    except RowRefusedError as refused:
+        raise DataError(
+            "EB130",
+            f"the model refuses a row: {refused}",
+            where=f"{source}, row {start + refused.row + 1}, column {refused.column}",
+            mend="mend the row",
+        ) from refused
+    if answers.ndim not in (1, _COLUMNS) or len(answers) != rows.num_rows:
+        what = f"predict gave an array of shape {answers.shape} for {rows.num_rows} rows"
+        raise _unusable(what, source)
+    if answers.ndim == 1 or answers.shape[1] == 1:
+        return {"prediction": _column(answers.reshape(-1), source, start)}
+    columns = answers.T
+    return {f"prediction_{i}": _column(each, source, start) for i, each in enumerate(columns)}
+
+
+def _column(answers: Answers, source: str, start: int) -> pa.Array:
+    kind = _KINDS.get(answers.dtype.kind)
+    if kind is None:
+        raise _unusable(f"predict gave {answers.dtype}, neither numbers nor texts", source)
+    values = pa.array(np.ascontiguousarray(answers)).cast(kind)
+    if answers.dtype.kind == "f" and not pc.all(pc.is_finite(values)).as_py():
+        row = int(np.argmin(np.isfinite(answers)))
+        raise _unusable(f"the prediction is {answers[row]}", f"{source}, row {start + row + 1}")
+    return values
+
+
+def _unusable(what: str, where: str) -> UserCodeError:
+    return UserCodeError(
+        "EB583",
+        what,
+        where=where,
+        mend="let predict give one finite number or text (or a row of them) for each row",
+    )
