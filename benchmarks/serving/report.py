@@ -24,7 +24,8 @@ def verdict(what: str, value: float, limit: float, unit: str = "", *, least: boo
     """One line that says whether a figure was kept: at most `limit`, or at least with `least`."""
     kept = value >= limit if least else value <= limit
     word, sign = ("kept" if kept else "MISSED"), (">=" if least else "<=")
-    print(f"  {word:<6} {what}: {value:,.4g}{unit}, wanted {sign} {limit:g}{unit}", flush=True)
+    shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    print(f"  {word:<6} {what}: {shown}{unit}, wanted {sign} {limit:,g}{unit}", flush=True)
 
 
 def unmeasured(what: str, why: str) -> None:
