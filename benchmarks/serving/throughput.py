@@ -81,6 +81,8 @@ class _Running:
                 unmeasured(what, self._absent.get(name, "requests failed"))
             else:
                 verdict(what, ours.rate / run.rate, ratio, "x", least=True)
+                less = run.cpu / ours.cpu
+                note(f"       (processor time a request, which others disturb less: {less:.3g}x)")
         return ours
 
 
