@@ -6,7 +6,7 @@ from pathlib import Path
 
 from serving import wrk
 from serving.load import Load, Outcome
-from serving.processes import megabytes, resident
+from serving.processes import megabytes, resident, settled
 from serving.project import acknowledged, create, up
 from serving.report import cut, heading, note, unmeasured, verdict
 from serving.throughput import Ask
@@ -55,6 +55,7 @@ def section(ask: Ask) -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = create(Path(folder) / "project", "slow", _RECIPE)
         with up(project) as server:
+            settled(server.process.pid)
             closed = wrk.run(server, 16, ask.seconds)
             worker = acknowledged(project)[0]["pid"]
             time.sleep(1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 SERVER, LOAD = "0", "1"  # cores
 _TICK = os.sysconf("SC_CLK_TCK")
+_IDLE = 0.12  # processor seconds in two
 
 
 def pinned(core: str, *words: object) -> list[str]:
@@ -47,6 +48,31 @@ def cpu_seconds(root: int) -> float:
         except OSError:
             continue
     return total / _TICK
+
+
+def settled(root: int, most: float = 60.0) -> None:
+    """Return once a server that nobody asks computes nothing: some load code after they answer."""
+    until = time.monotonic() + most
+    while time.monotonic() < until:
+        before = cpu_seconds(root)
+        time.sleep(2)
+        if cpu_seconds(root) - before < _IDLE:
+            return
+
+
+def cpu_by_part(root: int) -> dict[str, float]:
+    """Seconds of each process of a tree, named by the module that it runs."""
+    found: dict[str, float] = {}
+    for process in tree(root):
+        try:
+            words = Path(f"/proc/{process}/cmdline").read_text().split("\0")
+            seconds = sum(map(int, _stat(process)[11:13])) / _TICK
+        except OSError:
+            continue
+        module = words[words.index("-m") + 1] if "-m" in words else "owner"
+        name = module.rpartition(".")[2]
+        found[name] = found.get(name, 0.0) + seconds
+    return found
 
 
 def megabytes(root: int) -> float:

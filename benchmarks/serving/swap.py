@@ -9,6 +9,7 @@ from pathlib import Path
 
 from serving import fitted, wrk
 from serving.load import Load, Outcome
+from serving.processes import settled
 from serving.project import Project, acknowledged, create, up
 from serving.report import heading, note, unmeasured, verdict
 from serving.throughput import Ask
@@ -46,6 +47,7 @@ def _swaps(project: Project, ask: Ask) -> None:
     runtime = project.runtime()
     heading(f"swap under load: {project.name}, runtime {runtime}, {WORKERS} workers on one core")
     with up(project, WORKERS) as server:
+        settled(server.process.pid)
         capacity = wrk.run(server, 16, ask.seconds).rate
         rate = min(MOST, SHARE * capacity)
         project.command("promote", f"{project.name}@2", "--reason", "measured")

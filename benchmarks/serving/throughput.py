@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving import wrk
+from serving.processes import cpu_by_part, settled
 from serving.project import create, up
 from serving.report import heading, note, unmeasured, verdict
 from serving.servers import PEERS, Server, peer
@@ -66,9 +67,15 @@ class _Running:
 
     def compare(self, connections: int, wanted: Wanted) -> wrk.Run | None:
         """Measure in turns, print, judge the ratios; what everbake did, unless requests failed."""
-        found = wrk.in_turns(self._servers, connections, self._ask.seconds, self._ask.times)
         note(f"{connections} connections, {self._ask.times} x {self._ask.seconds:g} s, medians")
+        root = self._servers[0].process.pid
+        settled(root)
+        before = cpu_by_part(root)
+        found = wrk.in_turns(self._servers, connections, self._ask.seconds, self._ask.times)
         wrk.table(self._servers, found)
+        parts = {k: v - before.get(k, 0.0) for k, v in cpu_by_part(root).items()}
+        shares = ", ".join(f"{k} {v / sum(parts.values()):.0%}" for k, v in sorted(parts.items()))
+        note(f"processor time of everbake's processes, in and between the runs: {shares}")
         ours = found[0]
         if ours.failed:
             unmeasured(f"{self._kind} everbake", f"{ours.failed} requests failed")

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.processes import LOAD, cpu_seconds, pinned
+from serving.processes import LOAD, cpu_seconds, pinned, settled
 from serving.report import middle
 from serving.servers import Server
 
@@ -74,6 +74,7 @@ def in_turns(servers: list[Server], connections: int, seconds: float, times: int
     """Medians for several servers, measured in turns so that a disturbance meets all of them."""
     runs: list[list[Run]] = [[] for _ in servers]
     for server in servers:
+        settled(server.process.pid)
         run(server, connections, 1)  # warm
     for _ in range(times):
         for server, into in zip(servers, runs, strict=True):
