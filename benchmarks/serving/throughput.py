@@ -84,10 +84,10 @@ class _Running:
         for name, ratio in wanted.items():
             what = f"{self._kind} at {connections} connections, times {name}"
             run = theirs.get(name)
-            if run is None or run.failed:
-                unmeasured(what, self._absent.get(name, "requests failed"))
+            if run is None or not run.good:
+                unmeasured(what, self._absent.get(name, "no request was answered"))
             else:
-                verdict(what, ours.rate / run.rate, ratio, "x", least=True)
+                verdict(what, ours.good / run.good, ratio, "x", least=True)
                 less = run.cpu / ours.cpu
                 note(f"       (processor time a request, which others disturb less: {less:.3g}x)")
         return ours

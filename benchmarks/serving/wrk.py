@@ -43,9 +43,9 @@ def run(server: Server, connections: int, seconds: float) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "post.lua"
         script.write_text(_SCRIPT.replace("BODY", server.body))
-        load = ("-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", script)
+        load = ("-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s")
         before = cpu_seconds(server.process.pid)
-        words = pinned(LOAD, "wrk", *load, server.url)
+        words = pinned(LOAD, "wrk", *load, "--timeout", "10s", "-s", script, server.url)
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         used = cpu_seconds(server.process.pid) - before
     told = json.loads(done.stdout.strip().splitlines()[-1])
