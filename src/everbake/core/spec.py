@@ -131,6 +131,7 @@ class Table:
         key: the column that identifies a row.
         group: the column whose rows belong together (a patient, a user).
         label_delay: how long after a prediction its label is known, such as `"45d"`.
+        from_predictions: whether answers whose labels have come are rows to learn from.
     """
 
     label: str
@@ -139,6 +140,7 @@ class Table:
     key: str | None = None
     group: str | None = None
     label_delay: str | None = None
+    from_predictions: bool = False
 
     def __post_init__(self) -> None:
         if not self.label:

@@ -264,11 +264,13 @@ class Watch:
 
     def _watched(self) -> list[Watched]:
         states = [model_state(row) for row in self._owner.ports.ledger.rows("models")]
-        return [
-            Watched(state.model, state.spec.table.path)
-            for state in states
-            if state.spec.table.path is not None
+        declared = [Watched(s.model, s.spec.table.path) for s in states if s.spec.table.path]
+        labelled = [
+            Watched(s.model, f"{wiring.STATE}/labelled/{s.model}/*.jsonl")
+            for s in states
+            if s.spec.table.from_predictions
         ]
+        return declared + labelled
 
     def _take(self, model: str, path: Path) -> None:
         """One file is one batch. What is not the file's own fault is tried again, later."""

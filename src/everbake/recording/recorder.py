@@ -17,6 +17,7 @@ from everbake.recording.losses import row_losses
 from everbake.recording.opened import open_rollouts
 from everbake.recording.store import RecordStore, plain
 from everbake.recording.tail import Piece, Tail
+from everbake.recording.teaching import Lesson, Teaching
 
 _AT_ONCE = 5_000  # answers that are judged in one transaction
 
@@ -28,6 +29,7 @@ class _Model:
     metric: str
     delay: float
     key: str | None
+    lesson: Lesson | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Recorder:
         self._tail = Tail(log, store.cursors())
         self._book = RolloutBook(store)
         self._labels = LabelBook(store)
+        self._teaching = Teaching(log.parent / "labelled", store)
         self._models: dict[str, _Model] = {}
         self._seen: int | None = None
         self._guard = threading.Lock()
@@ -81,6 +84,7 @@ class Recorder:
                 self._know()
                 while self._judge():
                     pass
+                self._teach()
             except BaseException:
                 # What was read and not recorded is read again.
                 self._tail = Tail(self._log, self._store.cursors())
@@ -112,7 +116,10 @@ class Recorder:
     def _record(self, piece: Piece) -> None:
         place = (piece.segment, piece.model, piece.offset, *piece.anchor)
         self._store.put("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)", [place])
-        key = self._models[piece.model].key if piece.model in self._models else None
+        known = self._models.get(piece.model)
+        key = None if known is None else known.key
+        if known is not None and known.lesson is not None:
+            self._teaching.answered(piece.model, known.lesson, piece.answered)
         hours: dict[tuple[int, int], Hour] = {}
         answers: list[tuple[str, str, str, int, float, int, str | None, str | None, str]] = []
         for one in piece.answered:
@@ -198,10 +205,19 @@ class Recorder:
             if due.role != "shadow" and due.id in of_one:
                 self._book.judge(model, of_one[due.id], due.generation, due.caller)
         self._keep(model, hours)
+        if self._models[model].lesson is not None:
+            self._teaching.judged(model, ids, self._now())
         self._store.put(
             "UPDATE outcomes SET judged = 1 WHERE model = ? AND id = ?",
             [(model, each) for each in ids],
         )
+
+    def _teach(self) -> None:
+        """Hand on the labelled answers that recipes want to learn from."""
+        for model, known in self._models.items():
+            if known.lesson is not None and self._teaching.ready(model, known.lesson, self._now()):
+                with self._store.transaction():
+                    self._teaching.write(model, known.lesson)
 
     def _answers_of(self, model: str, answer: str) -> list[_Due]:
         rows = self._store.rows(
@@ -216,7 +232,9 @@ class Recorder:
 
 def _known(row: object) -> _Model:
     spec = msgspec.json.decode(str(row["spec"]), type=RecipeSpec)  # type: ignore[index]
-    return _Model(spec.gate.metric, spec.table.maturity, spec.table.key)
+    table = spec.table
+    lesson = Lesson(table.label, table.time, spec.trigger_rows) if table.from_predictions else None
+    return _Model(spec.gate.metric, table.maturity, table.key, lesson)
 
 
 def _answers(

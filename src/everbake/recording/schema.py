@@ -32,4 +32,8 @@ CREATE TABLE tallies (
 CREATE TABLE seen (
     rollout TEXT, part INTEGER, unit TEXT, flags INTEGER, PRIMARY KEY (rollout, part, unit)
 ) WITHOUT ROWID;
+CREATE TABLE rows (
+    model TEXT, id TEXT, row TEXT, ready REAL, PRIMARY KEY (model, id)
+) WITHOUT ROWID;
+CREATE INDEX rows_ready ON rows (model, ready) WHERE ready IS NOT NULL;
 """
