@@ -15,7 +15,7 @@ def overloaded(seconds: float, *, every: float, most: int = 64) -> list[float]:
     while arrival < seconds:
         while at_work and until <= arrival:
             taken += [until - each for each in at_work]
-            pace.end(until, waiting=len(waiting))
+            pace.end(until)
             at_work, waiting = waiting, []
             if at_work:
                 pace.begin(len(at_work), until)
@@ -43,7 +43,7 @@ def test_below_what_it_can_do_nobody_is_refused():
 def test_a_burst_on_an_idle_host_is_taken_up_to_the_number():
     pace = Pace(64)
     pace.begin(1, 0.0)
-    pace.end(1.0, waiting=0)  # a second a row
+    pace.end(1.0)  # a second a row
     pace.begin(1, 5.0)
     accepted = [pace.admits(Queued(n, n), 1, 5.01) for n in range(70)]
     assert accepted == [True] * 64 + [False] * 6
@@ -52,7 +52,16 @@ def test_a_burst_on_an_idle_host_is_taken_up_to_the_number():
 def test_a_queue_that_stands_is_refused_but_one_may_wait_behind_another():
     pace = Pace(64)
     pace.begin(1, 0.0)
-    pace.end(1.0, waiting=1)
+    pace.end(1.0)
     pace.begin(1, 1.0)
     assert pace.admits(Queued(0, 0), 1, 1.5)
     assert not pace.admits(Queued(5, 5), 1, 1.5)
+
+
+def test_a_short_gap_in_too_much_work_allows_no_long_queue():
+    pace = Pace(64)
+    pace.begin(100, 0.0)
+    pace.end(0.2)  # 2 ms a row
+    pace.begin(1, 0.21)
+    accepted = [pace.admits(Queued(n, n), 1, 0.21) for n in range(64)]
+    assert 10 <= sum(accepted) <= 20

@@ -25,6 +25,7 @@ from everbake.serving.problems import ProblemError
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REMEMBERED = 1000
 _LATE = 0.1
+_FEW = 16  # under way: then it is the machine that was late, and refusing would help nobody
 _log = logging.getLogger(__name__)
 
 
@@ -149,7 +150,7 @@ class App:
         """
         begun = scope.get(BEGUN)
         late = begun is not None and time.perf_counter() - begun > _LATE
-        return late or self._counts.open > self._most
+        return (late and self._counts.open > _FEW) or self._counts.open > self._most
 
     def _check_host(self, host: bytes) -> None:
         name = host.decode("latin-1").lower()

@@ -201,7 +201,7 @@ class NativeAnswers:
             for waiting in batch:
                 _settle(waiting, None)
             raise
-        self._pace.end(time.perf_counter(), waiting=len(self._queue))
+        self._pace.end(time.perf_counter())
         start = 0
         for waiting in batch:
             end = start + len(waiting.rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 # What waits goes out together in one call, which takes about as long again as the wait for it:
 # with both, an accepted request takes no more than 40 ms longer than on an idle host.
 _PATIENCE = 0.02
-_BURST = 0.1  # seconds of work after idleness in which only the number is bounded
+_BURST = 0.1  # seconds of idleness that are remembered
 _FADING = 0.8  # of what earlier calls count, at each new one
 
 
@@ -25,9 +25,9 @@ class Queued:
 class Pace:
     """How fast a host answers, from the calls that it has answered.
 
-    A burst upon an idle host waits, however long it takes: it is over soon. A queue that stands
-    for longer than a burst means that more comes than the host can do; then a request is refused
-    that would wait for long, measured by what its own rows cost.
+    A burst upon an idle host waits, however long it takes: it is over soon. Work uses up the
+    idleness before it. Without any left, more comes than the host can do; then a request is
+    refused that would wait for long, measured by what its own rows cost.
 
     Args:
         most: requests that may wait.
@@ -37,18 +37,24 @@ class Pace:
         self._most = most
         self._seconds = 0.0
         self._rows = 0.0
-        self._busy_since: float | None = None
+        self._rest = _BURST  # idleness that no work has used up yet
+        self._ended: float | None = None
         self._call: tuple[float, int] | None = None
 
     def admits(self, queued: Queued, rows: int, now: float) -> bool:
         """Whether a request of so many rows may wait."""
         if queued.requests >= self._most:
             return False
-        if self._busy_since is None or now - self._busy_since < _BURST:
+        rest = self._rested(now)
+        if rest >= _BURST:
             return True
         row = self._seconds / self._rows if self._rows else 0.0
         wait = self._left(row, now) + queued.rows * row
-        return wait <= max(_PATIENCE, 2 * rows * row)
+        return wait <= rest + max(_PATIENCE, 2 * rows * row)
+
+    def _rested(self, now: float) -> float:
+        idle = 0.0 if self._ended is None else now - self._ended
+        return min(_BURST, self._rest + idle)
 
     def _left(self, row: float, now: float) -> float:
         """Seconds until the call at work is answered."""
@@ -59,17 +65,17 @@ class Pace:
 
     def begin(self, rows: int, now: float) -> None:
         """A call goes out."""
+        self._rest = self._rested(now)
+        self._ended = None
         self._call = (now, rows)
-        if self._busy_since is None:
-            self._busy_since = now
 
-    def end(self, now: float, *, waiting: int) -> None:
-        """It was answered; so many requests wait."""
+    def end(self, now: float) -> None:
+        """It was answered."""
         if self._call is None:
             return
         began, rows = self._call
         self._call = None
         self._seconds = _FADING * self._seconds + now - began
         self._rows = _FADING * self._rows + rows
-        if not waiting:
-            self._busy_since = None
+        self._rest = max(0.0, self._rest - (now - began))
+        self._ended = now
