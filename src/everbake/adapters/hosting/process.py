@@ -48,11 +48,14 @@ _PASSED_ON = frozenset(
 )
 _PASSED_ON_PREFIXES = ("LC_",)
 # One thread before the imports: a fork does not survive the locks of a pool of threads. The same
-# hashes in every process: a set of strings has one order, so training can be repeated.
+# hashes in every process: a set of strings has one order, so training can be repeated. Threads
+# that wait for others sleep: where other processes want the cores, too, turning round and round
+# doubles what a batch of predictions costs.
 _FIXED = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONHASHSEED": "0",
 }
 _MARK = "EVERBAKE_HOST"

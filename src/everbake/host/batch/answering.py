@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,6 @@ from everbake.host.scoring import load_model
 from everbake.runtimes.columns import RowRefusedError
 from everbake.runtimes.kinds import Runtime, load
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Answerer: TypeAlias = Callable[[pa.Table], Answers]
 
 _COLUMNS = 2  # dimensions of an array with several predictions a row
@@ -32,23 +29,7 @@ def answerer(order: BatchOrder, recipe: Recipe) -> Answerer:
         runtime = load(order.runtime, Path(order.compiled).read_bytes())
         return lambda rows: runtime.answer_columns(_columns(runtime, rows))
     model = load_model(order.saved)
-    return lambda rows: predict(recipe, model, featured(recipe, framed(rows)))
-
-
-def framed(rows: pa.Table) -> "pd.DataFrame":
-    """The rows as the data frame that training saw.
-
-    Where all columns are fractions, they lie row by row: trees that read it are in no other
-    cache line for each feature.
-    """
-    if any(kind != pa.float64() for kind in rows.schema.types):
-        return frame(rows)
-    import pandas as pd
-
-    cells = np.empty((rows.num_rows, rows.num_columns))
-    for place, column in enumerate(rows.columns):
-        cells[:, place] = column.to_numpy()
-    return pd.DataFrame(cells, columns=rows.column_names, copy=False)
+    return lambda rows: predict(recipe, model, featured(recipe, frame(rows)))
 
 
 def _columns(runtime: Runtime, rows: pa.Table) -> dict[str, object]:
