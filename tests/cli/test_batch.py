@@ -170,6 +170,7 @@ def test_two_at_once_on_one_output(own_code):
         ("empty.csv", "", "EB105", "empty.csv"),
         ("header.csv", "feature\n", "EB106", "header.csv"),
         ("other.csv", "features\n1\n", "EB581", "other.csv"),
+        ("twice.csv", "feature,feature\n1,2\n", "EB582", "twice.csv"),
         ("ragged.csv", "feature,x\n1,2\n1,2,3\n", "EB582", "ragged.csv, row 2"),
         ("broken.jsonl", '{"feature":1}\n{"feature":\n', "EB582", "broken.jsonl, row 2"),
         ("broken.parquet", "PAR1 and nothing more", "EB582", "broken.parquet"),

@@ -107,14 +107,15 @@ class Reading:
 
     def _settle(self) -> None:
         """Fix which columns are read, now that their names are known."""
-        there = set(self._reader.names)
+        names = self._reader.names
+        there = set(names)
         order = self._order
-        for each in order.inputs:
-            if each.needed and each.name not in there:
-                raise _missing(self.source.name, each.name, self._reader.names)
-        for name in order.asked.keep:
+        for name in (*(each.name for each in order.inputs if each.needed), *order.asked.keep):
             if name not in there:
-                raise _missing(self.source.name, name, self._reader.names)
+                raise _missing(self.source.name, name, names)
+        for name in (*(each.name for each in order.inputs), *order.asked.keep):
+            if names.count(name) > 1:
+                raise _unread(self.source.name, None, f"there are two columns {name!r}")
         self.inputs = tuple(each for each in order.inputs if each.name in there)
         self._watches = _watches(self.inputs, order.asked.contract)
         self._columns = self._typed()
