@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     from everbake import wiring
 
     # Whoever answers comes first.
-    os.nice(5)
+    os.nice(19)
     with wiring.recording(told.project.absolute()) as found:
         if found is None:  # whoever has it ends soon, or is a command
             sys.exit(_BUSY)

@@ -99,18 +99,24 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        answer = await self.answered(scope, receive)
+        if answer is not None:
+            await _send(send, answer)
+
+    async def answered(self, scope: Scope, receive: Receive) -> HttpAnswer | None:
+        """What one request gets; None if nobody waits for it any more."""
         begun = self._observers.begin()
         self._counts.open += 1
         try:
             answer, code = await self._attempt(scope, receive)
         except LeftError:
-            return
+            return None
         finally:
             self._counts.open -= 1
         if code is not None:
             self._counts.problems[code] += 1
         self._observers.end(begun, scope, answer.status, code)
-        await _send(send, answer)
+        return answer
 
     async def _attempt(self, scope: Scope, receive: Receive) -> tuple[HttpAnswer, str | None]:
         """The answer, and the code of the problem that it tells, if it tells one."""

@@ -28,6 +28,11 @@ class CompiledAnswers:
         return True
 
     @property
+    def at_once(self) -> bool:
+        """It asks nobody else."""
+        return True
+
+    @property
     def waiting(self) -> int:
         """It answers at once."""
         return 0

@@ -127,6 +127,11 @@ class NativeAnswers:
         return self._alive
 
     @property
+    def at_once(self) -> bool:
+        """Its host answers."""
+        return False
+
+    @property
     def waiting(self) -> int:
         """Requests that wait for the next call."""
         return len(self._queue)

@@ -36,6 +36,10 @@ class Answers(Protocol):
         """Whether it can still answer anything."""
 
     @property
+    def at_once(self) -> bool:
+        """Whether it answers in the worker itself, and waits for nobody."""
+
+    @property
     def waiting(self) -> int:
         """Requests that wait for it."""
 
@@ -103,6 +107,12 @@ class Live:
     generation: int
     loaded: Loaded
     challenger: Challenger | None = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether all that may answer does so in the worker itself, without waiting for a host."""
+        beside = self.challenger
+        return self.loaded.answers.at_once and (beside is None or beside.loaded.answers.at_once)
 
     @property
     def alive(self) -> bool:

@@ -8,7 +8,7 @@ import sys
 
 import uvicorn
 
-from everbake.serving.protocol import BoundedProtocol
+from everbake.serving.direct import DirectProtocol
 from everbake.serving.service import Service
 
 _KEEP_ALIVE = 75
@@ -27,7 +27,7 @@ def serve(service: Service, listener: socket.socket, arrival: float = 10.0) -> N
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=type("Protocol", (BoundedProtocol,), {"seconds": arrival}),
+        http=type("Protocol", (DirectProtocol,), {"seconds": arrival}),
         ws="none",
         lifespan="on",
         interface="asgi3",

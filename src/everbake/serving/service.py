@@ -1,16 +1,17 @@
 """A worker's parts put together, as an ASGI application with a lifespan."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from everbake.ports import Blobs, Clock, Reader
 from everbake.serving.answering import Answering
 from everbake.serving.app import App
 from everbake.serving.counts import Counts
 from everbake.serving.health import ReadyEndpoint, alive
-from everbake.serving.http import Bounds, Endpoint, Receive, Scope, Send
+from everbake.serving.http import Bounds, Endpoint, HttpAnswer, Receive, Scope, Send
 from everbake.serving.labels import LabelsEndpoint
 from everbake.serving.load import Loader
 from everbake.serving.mlflow import Scoring
@@ -24,6 +25,7 @@ from everbake.serving.v1 import PredictEndpoint
 from everbake.serving.v2 import OpenInference
 from everbake.serving.watch import Watcher, WatchPlace
 
+_BEFORE, _BEHIND = b"/v1/models/", b"/predict"
 _ALWAYS = ("/healthz", "/readyz", "/metrics")  # answered also under overload
 
 
@@ -73,7 +75,7 @@ class Service:
     """An ASGI application: starts with its lifespan, ends with it."""
 
     def __init__(self, sources: Sources, worker: Worker) -> None:
-        router = Router()
+        router = self._router = Router()
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
         self._counts = Counts(state / "serving", number)
@@ -92,6 +94,18 @@ class Service:
         if scope["type"] == "http":
             return self._app(scope, receive, send)
         return self._lifespan(receive, send)
+
+    def answered(self, scope: Scope, receive: Receive) -> Coroutine[Any, None, HttpAnswer | None]:
+        """What one request gets, for a protocol that sends it itself."""
+        return self._app.answered(scope, receive)
+
+    def direct(self, path: bytes) -> bool:
+        """Whether this address is that of a model which answers at once, and nobody observes."""
+        name = path[len(_BEFORE) : -len(_BEHIND)]
+        if path != _BEFORE + name + _BEHIND or self._observers.all:
+            return False
+        live = self._router.live.get(name.decode("latin-1"))
+        return live is not None and live.at_once
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
