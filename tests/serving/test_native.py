@@ -106,3 +106,14 @@ def test_too_many_waiting_are_refused_at_once(served):
 
     served.wait(refused, 60)
     served.wait(lambda: at_once(served, [9])[9].status_code == 200)
+
+
+def test_protocols_without_a_word_for_it_refuse_a_request_of_which_a_row_fails(served, client):
+    rows = [{"feature": 1.0}, {"feature": 666.0}]
+    scored = client.post("/invocations", json={"dataframe_records": rows})
+    assert scored.status_code == 500
+    assert "666 is no good" in scored.json()["message"]
+    tensor = {"name": "feature", "datatype": "FP64", "shape": [2], "data": [1.0, 666.0]}
+    inferred = client.post("/v2/models/line/infer", json={"inputs": [tensor]})
+    assert inferred.status_code == 500
+    assert "666 is no good" in inferred.json()["error"]

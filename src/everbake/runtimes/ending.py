@@ -1,5 +1,6 @@
 """The end of a model: what its raw scores stand for, a number, chances or a label."""
 
+import math
 from typing import Literal
 
 import msgspec
@@ -38,6 +39,18 @@ class Ending(msgspec.Struct, frozen=True):
             return answers[:, 0]
         return answers[:, self.column] if self.output == "column" else answers
 
+    def finish_one(self, score: float) -> object:
+        """The answer that the only score of one row stands for."""
+        if self.output == "label":
+            return self.classes[score >= 0 if self.zero else score > 0]
+        if self.link == "logistic":
+            chance = _logistic(score)
+            chances = [1.0 - chance, chance]
+            return chances[self.column] if self.output == "column" else chances
+        if self.link == "exponential":
+            score = float(np.exp(score))
+        return [score] if self.output == "matrix" else score
+
     def _best(self, scores: NDArray[np.floating]) -> NDArray[np.intp]:
         if scores.shape[1] > 1:
             best: NDArray[np.intp] = scores.argmax(axis=1)
@@ -60,3 +73,11 @@ def linked(scores: NDArray[np.floating], link: Link) -> NDArray[np.floating]:
     odds = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares: Floats = odds / odds.sum(axis=1, keepdims=True)
     return shares
+
+
+def _logistic(score: float) -> float:
+    """The logistic function, without overflow on either side."""
+    if score >= 0:
+        return 1.0 / (1.0 + math.exp(-score))
+    growth = math.exp(score)
+    return growth / (1.0 + growth)

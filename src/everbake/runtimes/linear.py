@@ -77,14 +77,6 @@ class LinearFile(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-def _logistic(score: float) -> float:
-    """The logistic function, without overflow on either side."""
-    if score >= 0:
-        return 1.0 / (1.0 + math.exp(-score))
-    growth = math.exp(score)
-    return growth / (1.0 + growth)
-
-
 def _padded(factors: tuple[tuple[int, ...], ...], one: int) -> NDArray[np.intp]:
     """The factors as a table; place `one`, where a 1 will stand, fills the short rows up."""
     degree = max((len(each) for each in factors), default=0)
@@ -233,13 +225,4 @@ class LinearRuntime:
         """The answer that one row's linear outputs stand for."""
         if self._outputs > 1:
             return self._ending.finish(np.atleast_2d(total)).tolist()[0]
-        file, score = self._file, float(total)
-        if file.output == "label":
-            return file.classes[score > 0]
-        if file.link == "logistic":
-            chance = _logistic(score)
-            chances = [1.0 - chance, chance]
-            return chances[file.column] if file.output == "column" else chances
-        if file.link == "exponential":
-            score = float(np.exp(score))
-        return [score] if file.output == "matrix" else score
+        return self._ending.finish_one(float(total))

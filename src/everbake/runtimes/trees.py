@@ -6,6 +6,7 @@ first such file is loaded. It knows nothing of how the file was made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from ctypes import c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from everbake.runtimes.columns import (
     Table,
     matrix,
     must_hold,
+    picker,
     turned,
     unpack,
 )
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "everbake-trees"
 VERSION = 1
+_FEW_ROWS = 8  # up to so many, row by row beats the fixed cost of columns
 Operation = Literal["subtract", "add", "multiply", "divide", "fill", "flush"]
 
 
@@ -113,12 +116,9 @@ class TreesRuntime:
     """Answers rows from a `TreesFile`."""
 
     def __init__(self, file: TreesFile) -> None:
-        # treelite imports scipy: only who serves trees pays for it.
-        from treelite.gtil import predict
-
         self._file = file
-        self._predict = predict
-        self._ensemble = _ensemble(file.ensemble)
+        self._walk = _Walk(_ensemble(file.ensemble))
+        self._pick = picker(file.numbers)
         self._steps = [
             (OPERATIONS[step.operation], list(step.places), unpack(step.values))
             for step in file.steps
@@ -131,8 +131,8 @@ class TreesRuntime:
         self._finite = list(file.refusals.inputs)
         self._width = len(file.features) + sum(len(looked.features) for looked in file.looked)
         self._type = np.float32 if file.single else np.float64
-        if self._ensemble.num_feature != self._width:
-            wanted = self._ensemble.num_feature
+        if self._walk.width != self._width:
+            wanted = self._walk.width
             raise ValueError(f"not a trees data file: {self._width} features, not {wanted}")
 
     @classmethod
@@ -166,8 +166,30 @@ class TreesRuntime:
         Raises:
             RowRefusedError: the model cannot answer a row; the first such row is named.
         """
-        answers: list[object] = self.answer_columns(turned(rows, self.columns)).tolist()
-        return answers
+        if len(rows) > _FEW_ROWS or self._tables:
+            answers: list[object] = self.answer_columns(turned(rows, self.columns)).tolist()
+            return answers
+        with np.errstate(all="ignore"):
+            return [self._answer_one(row, at) for at, row in enumerate(rows)]
+
+    def _answer_one(self, row: Mapping[str, object], at: int) -> object:
+        """One row of numbers, without the fixed cost of columns; anything odd is left to them."""
+        try:
+            x = np.array([self._pick(row)], dtype=np.float64)
+            self._step(x)
+            scores = self._walk.scores(self._taken(x))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return self._answer_carefully(row, at)
+        if scores.shape[1] == 1:
+            return self._file.ending.finish_one(float(scores[0, 0]))
+        return self._file.ending.finish(scores).tolist()[0]
+
+    def _answer_carefully(self, row: Mapping[str, object], at: int) -> object:
+        try:
+            return self.answer_columns(turned([row], self.columns)).tolist()[0]
+        except RowRefusedError as refused:
+            problem = str(refused).split(" in column ", 1)[0]
+            raise RowRefusedError(problem, refused.column, at) from None
 
     def answer_columns(self, columns: Mapping[str, object]) -> NDArray[np.generic]:
         """The answers to many rows at once, handed over column by column.
@@ -185,20 +207,26 @@ class TreesRuntime:
         """The sums over all trees, shaped (rows, outputs)."""
         if not len(features):  # treelite has no answer for no rows
             return self._scores(np.zeros((1, self._width), self._type))[:0]
-        # One thread: workers share the cores by themselves.
-        scores = self._predict(self._ensemble, features, nthread=1, pred_margin=True)
-        return np.asarray(scores).reshape(len(features), -1)
+        return self._walk.scores(features)
 
     def _matrix(self, columns: Mapping[str, object]) -> NDArray[np.floating]:
         """What the model reads, shaped (rows, features)."""
         names = self._file.numbers
         x = matrix(columns, names)
+        self._step(x)
+        if self._tables:
+            x = self._joined(columns, x)
+        return self._taken(x)
+
+    def _step(self, x: Floats) -> None:
+        """The arithmetic before the trees, in place."""
         if self._finite:
             self._refuse(np.isinf(x[:, self._finite]), self._finite, "infinite value")
         for operation, places, values in self._steps:
             x[:, places] = operation(x[:, places], values)
-        if self._tables:
-            x = self._joined(columns, x)
+
+    def _taken(self, x: Floats) -> NDArray[np.floating]:
+        """The features in the model's own precision, unless it refuses them."""
         read: NDArray[np.floating] = x.astype(self._type, copy=False)
         # A sum is finite only where each part is: the common case costs one pass.
         if not np.isfinite(read.sum()):
@@ -231,6 +259,47 @@ class TreesRuntime:
         if feature in self._features:
             return self._file.numbers[self._features.index(feature)]
         return next(table.column for table, places in self._tables if feature in places)
+
+
+class _Walk:
+    """Walks the trees of one ensemble, by treelite's C interface.
+
+    What its Python function finds out anew at each call, types and shapes, is found out once: that
+    takes longer than the trees do.
+    """
+
+    def __init__(self, ensemble: "Model") -> None:
+        # treelite imports scipy: only who serves trees pays for it.
+        from treelite.core import _LIB
+        from treelite.gtil import predict
+        from treelite.gtil.gtil import GTILConfig
+
+        self.width = int(ensemble.num_feature)
+        self._ensemble = ensemble
+        # One thread: workers share the cores by themselves.
+        self._config = GTILConfig(predict_type="raw", nthread=1)
+        self._call = _LIB.TreeliteGTILPredict
+        self._type = ensemble.input_type.encode()
+        self._in = np.dtype(ensemble.input_type)
+        self._out = np.dtype(ensemble.output_type)
+        one = predict(ensemble, np.zeros((1, self.width), self._in), nthread=1, pred_margin=True)
+        self._outputs = int(one.size)
+
+    def scores(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The sums over all trees, shaped (rows, outputs); at least one row."""
+        given = np.ascontiguousarray(features, dtype=self._in)
+        found: NDArray[np.floating] = np.zeros((len(given), self._outputs), self._out)
+        failed = self._call(
+            self._ensemble.handle,
+            c_void_p(given.ctypes.data),
+            self._type,
+            c_uint64(len(given)),
+            c_void_p(found.ctypes.data),
+            self._config.handle,
+        )
+        if failed:
+            raise RuntimeError("treelite could not walk the trees")
+        return found
 
 
 def _ensemble(data: bytes) -> "Model":

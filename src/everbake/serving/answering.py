@@ -39,6 +39,16 @@ class Outcome:
     ids: list[str]
     errors: Mapping[int, str] = field(default_factory=dict)
 
+    def whole(self) -> "Outcome":
+        """This, for protocols that know no request of which only some rows are answered.
+
+        Raises:
+            ProblemError: there is no prediction for a row.
+        """
+        for row, why in sorted(self.errors.items()):
+            raise ProblemError("EB517", f"the model failed: {why}", Place(row))
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class _Arm:

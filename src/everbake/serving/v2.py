@@ -126,7 +126,7 @@ class OpenInference:
         outcome = await self._answering.predict(
             name, lambda decoder: decoder.check(rows_of(given, decoder)), key_of(request)
         )
-        return _answer(outcome, asked)
+        return _answer(outcome.whole(), asked)
 
     def _live(self, request: HttpRequest) -> tuple[str, Live]:
         """The model, which must serve the version that the address names, if it names one."""
