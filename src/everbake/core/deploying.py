@@ -106,7 +106,9 @@ def rollout_opened(fact: RolloutOpened, entry: Entry) -> tuple[Put, ...]:
         "rollout": fact.rollout,
         **_exposed(fact.exposure, entry),
     }
-    model: Row = {"rollout": fact.rollout, "winner": None, "winner_bundle": None}
+    # Whoever is in its rollout is no candidate, or the next one would replace it.
+    waiting: Row = dict.fromkeys(("candidate", "winner", "winner_bundle"))
+    model: Row = {"rollout": fact.rollout, **waiting}
     return (
         Put("rollouts", (fact.rollout,), rollout),
         Put("versions", (fact.model, fact.version), {"state": "rollout"}),
@@ -131,8 +133,10 @@ def rollout_ended(fact: RolloutEnded, entry: Entry) -> tuple[Put, ...]:
     """The challenger serves, or is gone."""
     state = _ENDED.get(fact.outcome, "candidate")
     model: Row = {"rollout": None}
-    if state == "candidate":
+    if state == "candidate" and fact.candidate_before is None:
         model["candidate"] = fact.version
+    elif state == "candidate":  # a newer one has come meanwhile
+        state = "retired"
     puts = [
         _closed(fact.rollout, fact.outcome, entry),
         Put("versions", (fact.model, fact.version), {"state": state}),
@@ -182,7 +186,20 @@ def _left(
     if fact.rollout is None or fact.challenger is None:
         return ()
     place = (fact.model, fact.challenger)
-    return (_closed(fact.rollout, state, entry), Put("versions", place, {"state": challenger}))
+    columns: Row = {
+        "n": entry.n,
+        "model": fact.model,
+        "version": fact.challenger,
+        "step": state,
+        "because": f"Because somebody decided so: {fact.reason or 'no reason was given'}",
+        "evidence": "{}",
+        "time": entry.time,
+    }
+    return (
+        _closed(fact.rollout, state, entry),
+        Put("versions", place, {"state": challenger}),
+        Put("rollout_steps", (fact.rollout, entry.n), columns),
+    )
 
 
 def _step(fact: RolloutMoved | RolloutEnded, step: str, entry: Entry) -> Put:

@@ -45,6 +45,7 @@ class Shadow:
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
         _check_amounts("Shadow", self.least, self.most)
+        _check_margins("Shadow", margin=self.margin)
         self.described()
 
     def __rshift__(self, after: "Shadow | Canary | Rollout") -> "Rollout":
@@ -121,6 +122,19 @@ class Canary:
             )
         _check_shares(tuple(shares))
         _check_amounts("Canary", self.least, self.most)
+        _check_margins(
+            "Canary",
+            error_margin=self.error_margin,
+            latency_margin=self.latency_margin,
+            relative=self.relative,
+            margin=self.margin,
+        )
+        if not 0 < self.error_rate < 1:
+            raise RecipeError(
+                "EB204",
+                f"Canary(error_rate) is {self.error_rate}",
+                mend="a share between 0 and 1, such as 0.01",
+            )
         self.described()
 
     def __rshift__(self, after: "Shadow | Canary | Rollout") -> "Rollout":
@@ -170,10 +184,10 @@ def _chained(first: Shadow | Canary | Rollout, after: Shadow | Canary | Rollout)
     return Rollout((*before, *behind))
 
 
-def _check_shares(shares: tuple[float, ...]) -> None:
-    rising = all(low < high for low, high in pairwise(shares))
-    numbers = all(_LEAST <= each <= _MOST for each in shares)
-    if not shares or not numbers or not rising:
+def _check_shares(shares: tuple[object, ...]) -> None:
+    known = [each for each in shares if isinstance(each, int | float) and _LEAST <= each <= _MOST]
+    rising = all(low < high for low, high in pairwise(known))
+    if not shares or len(known) < len(shares) or not rising:
         raise RecipeError(
             "EB204",
             f"Canary(share) is {shares}",
@@ -187,3 +201,14 @@ def _check_amounts(kind: str, least: int, most: int) -> None:
         raise RecipeError(
             "EB204", f"{kind}(least) is {least}, {kind}(most) {most}", mend="0 < least <= most"
         )
+
+
+def _check_margins(kind: str, **margins: float | None) -> None:
+    for name, margin in margins.items():
+        if margin is not None and margin <= 0:
+            raise RecipeError(
+                "EB204",
+                f"{kind}({name}) is {margin}",
+                why="what may be lost is more than nothing, or no evidence would ever suffice",
+                mend="a number above 0",
+            )

@@ -87,6 +87,7 @@ class RolloutEnded:
         bundle_before: and the bundle.
         because: one sentence.
         evidence: what it rests on, as JSON.
+        candidate_before: a newer version that waits meanwhile.
     """
 
     model: str
@@ -98,3 +99,4 @@ class RolloutEnded:
     bundle_before: str | None
     because: str
     evidence: str
+    candidate_before: int | None = None

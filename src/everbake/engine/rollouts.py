@@ -176,6 +176,7 @@ def _ended(
         bundle_before=model.champion_bundle,
         because=because,
         evidence=evidence,
+        candidate_before=model.candidate,
     )
 
 

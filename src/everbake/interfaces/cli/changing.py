@@ -176,7 +176,13 @@ def _shifted(command: str, outcome: dict[str, Any]) -> str:
     model, now, before = outcome["model"], outcome["champion"], outcome["champion_before"]
     if command in ("pause", "resume"):
         return f"{model}: {command}d; champion {now if now is not None else 'none yet'}"
+    if outcome["rollout"] is not None:
+        return (
+            f"{model}: a rollout begins, and version {now} serves meanwhile: everbake why {model}"
+        )
     held = "; promotion is held until `everbake resume`" if command == "rollback" else ""
+    if now == before:
+        return f"{model}@{now} serves on, and the rollout has ended{held}"
     return f"{model}@{now} serves now (before: {before}){held}"
 
 
