@@ -1,6 +1,7 @@
 """What the loop needs of the outside world, one small protocol a thing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -340,6 +341,76 @@ class Records(Protocol):
 
     def tally(self, rollout: str, part: int) -> tuple[Tally, frozenset[str]]:
         """What one part of a rollout has seen so far, and the metrics that have passed."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which logged rows are asked for.
+
+    Attributes:
+        since: seconds since 1970, from then on.
+        until: likewise, before then.
+        ids: only these prediction ids.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    ids: frozenset[str] | None = None
+
+    def time(self, time: float) -> bool:
+        """Whether a row of this time may be wanted."""
+        return (self.since is None or self.since <= time) and (
+            self.until is None or time < self.until
+        )
+
+
+class Converted(Protocol):
+    """One state of the table of a model's logged predictions."""
+
+    def cursor(self, segment: str) -> int:
+        """Up to which byte of a segment of the log the table holds its rows."""
+
+    def rows(self, wanted: Wanted, *, newest_first: bool = False) -> Iterator[Row]:
+        """Rows in order of their time, in bounded memory; `features` as JSON text."""
+
+
+class PredictionTables(Protocol):
+    """The tables that the prediction log is converted to, one a model."""
+
+    def models(self) -> list[str]:
+        """Those that have a table."""
+
+    def cursor(self, model: str, segment: str) -> int:
+        """Up to which byte a segment is converted."""
+
+    def append(
+        self, model: str, rows: Mapping[str, Sequence[Cell]], cursors: Mapping[str, int]
+    ) -> None:
+        """Append rows and move the cursors of their segments, durably, in one commit.
+
+        Args:
+            model: the model.
+            rows: by column.
+            cursors: by segment, up to where the table then holds it.
+
+        Raises:
+            Retry: the disk is full, or the table cannot be read.
+        """
+
+    def sizes(self, model: str) -> dict[str, int]:
+        """Bytes by day, the oldest first."""
+
+    def drop(self, model: str, days: Sequence[str]) -> None:
+        """Take whole days out."""
+
+    def tidy(self, model: str) -> None:
+        """Make few files of many, and delete those that no state of the last hour needs."""
+
+    def reading(self, model: str) -> AbstractContextManager[Converted | None]:
+        """The table as it is now, None without one; nothing it needs is deleted meanwhile."""
+
+    def deleting(self, model: str) -> AbstractContextManager[bool]:
+        """Whether nobody reads, nor will until this is left."""
 
 
 @dataclass(frozen=True)

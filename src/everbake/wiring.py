@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
-from everbake.ports import Blobs, Clock, Ledger, Ports, Reader, Records
+from everbake.ports import Blobs, Clock, Ledger, Ports, Reader, Records, Wanted
 
 if TYPE_CHECKING:
     from everbake.adapters.hosting.hosts import Hosts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from everbake.engine.audit import Audit
     from everbake.engine.owner import Owner
     from everbake.recording.intake import Intake
+    from everbake.recording.keeping import Keeper
     from everbake.recording.recorder import Recorder
 
 STATE = ".everbake"
@@ -86,8 +87,13 @@ class Places:
 
     @property
     def log(self) -> Path:
-        """The prediction log."""
+        """The prediction log, as the workers write it."""
         return self.state / "log"
+
+    @property
+    def predictions(self) -> Path:
+        """The prediction log as tables, one a model."""
+        return self.state / "predictions"
 
 
 def places(project: Path) -> Places:
@@ -112,11 +118,15 @@ def verify(project: Path) -> "Audit":
     from everbake.adapters.sql.anchor import Anchors
     from everbake.adapters.sql.sqlite import SqliteReader, anchors_beside
     from everbake.engine.audit import verify as verified
+    from everbake.recording.reading import RecordReader
     from everbake.views.predictions import anchors as log_anchors
 
     there = places(project)
     settings = load_settings(project)
-    logged = [*log_anchors(there.project)]  # before the snapshot: none may be ahead of it
+    # Before the snapshot: none may be ahead of it. Segments that are gone left theirs behind.
+    lying = {anchor.name: anchor for anchor in log_anchors(there.project)}
+    recorded = RecordReader(there.records).anchors()
+    logged = [*lying.values(), *(each for each in recorded if each.name not in lying)]
     if settings.ledger == "sqlite":
         outside = anchors_beside(there.ledger, there.anchors)
         with SqliteReader(there.ledger) as stored, stored.snapshot(outside) as kept:
@@ -167,6 +177,22 @@ def records(project: Path) -> Records:
     from everbake.recording.reading import RecordReader
 
     return RecordReader(places(project).records)
+
+
+def predictions(
+    project: Path,
+    model: str,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    *,
+    limit: int | None = None,
+) -> Iterator[dict[str, object]]:
+    """Answered rows of the log, the newest last, wherever they lie; see `views.predictions`."""
+    from everbake.adapters.logged import DeltaPredictions
+    from everbake.views.predictions import predictions as logged
+
+    there = places(project)
+    with DeltaPredictions(there.predictions, there.log).reading(model) as converted:
+        yield from logged(there.project, model, converted, wanted, limit)
 
 
 def clock() -> Clock:
@@ -295,12 +321,15 @@ def owning(project: Path, narrate: Callable[[str], None] | None = None) -> "Iter
 
 
 @contextmanager
-def recording(project: Path) -> "Iterator[tuple[Recorder, Intake] | None]":
+def recording(project: Path) -> "Iterator[tuple[Recorder, Intake, Keeper] | None]":
     """Be the one who records what was answered, for a while; None if somebody else is."""
     from functools import partial
 
     from everbake.adapters.lock import ProjectLock
+    from everbake.adapters.logged import DeltaPredictions
+    from everbake.recording.convert import Converter
     from everbake.recording.intake import Intake, take
+    from everbake.recording.keeping import Keeper, Limits
     from everbake.recording.recorder import Recorder
     from everbake.recording.store import RecordStore
 
@@ -317,7 +346,11 @@ def recording(project: Path) -> "Iterator[tuple[Recorder, Intake] | None]":
         recorder = Recorder(there.log, store, ledger, now)
         intake = Intake(there.intake, partial(take, recorder=recorder, reader=ledger, now=now))
         stack.callback(intake.close)
-        yield recorder, intake
+        tables, settings = DeltaPredictions(there.predictions, there.log), load_settings(project)
+        limits = Limits(settings.log_keep, settings.log_bytes)
+        converter = Converter(there.log, tables)
+        keeper = Keeper(converter, recorder, tables, ledger, limits, now)
+        yield recorder, intake, keeper
 
 
 def _ports(

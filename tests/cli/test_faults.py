@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from everbake.views.predictions import predictions
+from everbake.wiring import predictions
 
 URL = "/v1/models/line/predict"
 NATIVE = """

@@ -29,6 +29,8 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ('log_sync = "always"', "log_sync"),
         ("allow_hosts = 3", "allow_hosts"),
         ('otel_endpoint = "localhost:4318"', "otel_endpoint is"),
+        ('log_keep = "long"', "log_keep is 'long'"),
+        ('log_bytes = "50 gigs"', "log_bytes is '50 gigs'"),
         ("waiting = 0", "waiting is 0"),
         ("request_rows = -5", "request_rows is -5"),
         ("request_bytes = 10", "request_bytes is 10"),
@@ -41,6 +43,13 @@ def test_what_is_no_setting_is_refused_with_a_reason(tmp_path, text, why):
     with pytest.raises(UsageError, match=why) as told:
         load_settings(tmp_path, {})
     assert told.value.code == "EB010"
+
+
+def test_the_log_is_kept_for_a_span_and_up_to_a_size(tmp_path):
+    (tmp_path / "everbake.toml").write_text('log_keep = "36h"\nlog_bytes = "2M"\n')
+    found = load_settings(tmp_path, {"EVERBAKE_LOG_KEEP": "7d"})
+    assert (found.log_keep, found.log_bytes) == (7 * 86400, 2 * 2**20)
+    assert load_settings(tmp_path, {"EVERBAKE_LOG_BYTES": "1000"}).log_bytes == 1000
 
 
 def test_a_ledger_may_be_named_by_a_variable(tmp_path, monkeypatch):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from everbake.core.frames import Answered, SegmentHeader, framed, payloads
 from everbake.errors import HealthError
+from everbake.ports import Wanted
 from everbake.serving.segments import LogPlace, PredictionLog
-from everbake.views.predictions import predictions
+from everbake.wiring import predictions
 
 URL = "/v1/models/line/predict"
 
@@ -113,7 +114,9 @@ def test_a_torn_segment_and_what_other_workers_wrote(tmp_path):
     assert [r["prediction"] for r in predictions(tmp_path, "line", limit=3)] == [6, 7, 8]
     assert list(predictions(tmp_path, "line", limit=0)) == []
     wanted = ["000004-0", "000005-0", "nobody"]
-    assert [r["id"] for r in predictions(tmp_path, "line", ids=wanted)] == ["000004-0"]
+    assert [r["id"] for r in predictions(tmp_path, "line", Wanted(ids=frozenset(wanted)))] == [
+        "000004-0"
+    ]
     assert list(predictions(tmp_path, "unknown")) == []
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from everbake.adapters.blobs import FileBlobs
-from everbake.views.predictions import predictions
+from everbake.wiring import predictions
 
 URL = "/v1/models/line/predict"
 FACTORS = {1: 2.0, 2: 3.0, 3: 5.0}

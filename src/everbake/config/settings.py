@@ -1,6 +1,7 @@
 """`everbake.toml` and the environment, parsed once: what differs between laptop and production."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
-from everbake.errors import UsageError
+from everbake.core.spec import parse_span
+from everbake.errors import RecipeError, UsageError
 
 Sync = Literal["none", "tick"]
 _SHORTEST, _LONGEST = 0.1, 3600.0
@@ -23,6 +25,8 @@ class Settings:
         port: of the prediction server; 0 picks a free one.
         workers: processes that answer.
         log_sync: `none`, or `tick` to sync the prediction log before answers leave.
+        log_keep: seconds that what was answered is kept; written as a span, such as `90d`.
+        log_bytes: of it, at most; written as `50G`, or as a number.
         allow_hosts: further values of the Host header, beside those of this machine.
         request_bytes: of a request's body, at most.
         request_rows: of a request, at most.
@@ -36,6 +40,8 @@ class Settings:
     port: int = 8322
     workers: int = 1
     log_sync: Sync = "none"
+    log_keep: float = 90 * 86400.0
+    log_bytes: int = 50 * 2**30
     allow_hosts: tuple[str, ...] = ()
     request_bytes: int = 10 * 1024 * 1024
     request_rows: int = 10_000
@@ -77,6 +83,8 @@ def load_settings(project: Path, environment: Mapping[str, str] = os.environ) ->
         port=whole("port", range(65536)),
         workers=whole("workers", range(1, 257)),
         log_sync=_sync(values.get("log_sync", "none"), path),
+        log_keep=_span(values.get("log_keep", "90d"), path),
+        log_bytes=_size(values.get("log_bytes", default.log_bytes), path),
         allow_hosts=_texts(values.get("allow_hosts", ()), path),
         request_bytes=whole("request_bytes", range(1024, 2**30 + 1)),
         request_rows=whole("request_rows", range(1, 10**7 + 1)),
@@ -115,6 +123,21 @@ def _seconds(value: object, path: Path) -> float:
         why = f"request_seconds is {value!r}, not from {_SHORTEST:g} to {_LONGEST:g}"
         raise _wrong(path, why)
     return number
+
+
+def _span(value: object, path: Path) -> float:
+    try:
+        return parse_span(str(value))
+    except RecipeError as error:
+        raise _wrong(path, f'log_keep is {value!r}, no span such as "90d"') from error
+
+
+def _size(value: object, path: Path) -> int:
+    found = re.fullmatch(r"(\d{1,15})([KMGT]?)", str(value))
+    if found is None:
+        raise _wrong(path, f'log_bytes is {value!r}, neither a number nor such as "50G"')
+    scale: int = 1024 ** " KMGT".index(found[2] or " ")
+    return int(found[1]) * scale
 
 
 def _address(value: object, path: Path) -> str:

@@ -5,12 +5,16 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from everbake.interfaces.parent import die_with
 
 _PAUSE = 0.05  # seconds between two looks
+_REST = 0.5  # seconds between two looks of the conversion
 _BUSY = 75  # exit code: another process records
 _AGAIN = 1.0  # seconds after a look that failed
 _log = logging.getLogger(__name__)
@@ -29,15 +33,20 @@ def main(arguments: list[str] | None = None) -> None:
     with wiring.recording(told.project.absolute()) as found:
         if found is None:  # whoever has it ends soon, or is a command
             sys.exit(_BUSY)
-        recorder, intake = found
+        recorder, intake, keeper = found
         intake.start()
-        while True:
-            try:
-                recorder.look()
-            except Exception:  # noqa: BLE001 - a full disk has room again some day
-                _log.exception("what was answered cannot be recorded")
-                time.sleep(_AGAIN)
-            time.sleep(_PAUSE)
+        threading.Thread(target=_again, args=(keeper.look, _REST), daemon=True).start()
+        _again(recorder.look, _PAUSE)
+
+
+def _again(look: Callable[[], None], pause: float) -> NoReturn:
+    while True:
+        try:
+            look()
+        except Exception:  # noqa: BLE001 - a full disk has room again some day
+            _log.exception("what was answered cannot be recorded")
+            time.sleep(_AGAIN)
+        time.sleep(pause)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import msgspec
 
 from everbake.core.rollout.planning import Baseline
 from everbake.core.rollout.tally import Tally
+from everbake.ports import Anchor
 from everbake.recording.hours import baseline, decoded, hour_of
 
 
@@ -51,6 +52,13 @@ class RecordReader:
                 if row is not None:
                     found[name] = msgspec.json.decode(row[0])
         return found
+
+    def anchors(self) -> list[Anchor]:
+        """Where the ledger's chain stood when each segment was begun, of those deleted, too."""
+        query = "SELECT segment, model, anchor_n, anchor FROM cursors ORDER BY model, segment"
+        with self._opened() as connection:
+            rows = connection.execute(query).fetchall()
+        return [Anchor(f"log/{model}/{segment}", n, linked) for segment, model, n, linked in rows]
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

@@ -1,7 +1,8 @@
 """Puts the parts together: what is new in the log, and labels, each recorded in one transaction."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,12 @@ class Recorder:
                 self._tail = Tail(self._log, self._store.cursors())
                 self._book.forget()
                 raise
+
+    @contextmanager
+    def paused(self) -> Iterator[RecordStore]:
+        """What is recorded, while nothing else is."""
+        with self._guard:
+            yield self._store
 
     def behind(self) -> int:
         """Bytes of the log that are not recorded yet."""

@@ -1,6 +1,7 @@
 """Reads what the workers append to the prediction log, from where it stopped."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +56,9 @@ class Tail:
 
     def news(self) -> Iterator[Piece]:
         """What is new, segment by segment; a long segment comes in several pieces."""
-        for path in sorted(self._directory.glob("*/*" + SUFFIX)):
+        paths = sorted(self._directory.glob("*/*" + SUFFIX))
+        self._places = {path: self._places[path] for path in paths if path in self._places}
+        for path in paths:
             place = self._places.get(path)
             if place is None:
                 place = self._places[path] = _Place(0)
@@ -67,17 +70,13 @@ class Tail:
                     yield piece
             place.size = size
 
-    def forget(self, path: Path) -> None:
-        """The segment is gone."""
-        self._places.pop(path, None)
-
     def behind(self) -> int:
         """Bytes that were written and not read yet."""
-        return sum(
-            max(0, path.stat().st_size - place.offset)
-            for path, place in self._places.items()
-            if path.exists()
-        )
+        behind = 0
+        for path, place in list(self._places.items()):
+            with suppress(FileNotFoundError):  # it was recorded and converted
+                behind += max(0, path.stat().st_size - place.offset)
+        return behind
 
     def _read(self, path: Path, place: _Place) -> Piece | None:
         """The next piece, None where no whole frame is left."""

@@ -7,6 +7,7 @@ power loss, `sync="tick"` also waits for the disk.
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import os
 import secrets
@@ -53,6 +54,8 @@ class _Segment:
         self.descriptor = os.open(path, flags, 0o600)
         self.size = 0
         try:
+            # Held until it is closed, by whatever end: so others see that more may follow.
+            fcntl.flock(self.descriptor, fcntl.LOCK_SH)
             self.write(header)
         except OSError:
             self.close()

@@ -1,16 +1,19 @@
 """What was answered: the prediction log as scripts see it."""
 
 import heapq
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from everbake.core.frames import FORMAT, SUFFIX, Answered, FrameReader, SegmentHeader, payloads
+from everbake.core.tables import Row
 from everbake.errors import HealthError
-from everbake.ports import Anchor
+from everbake.ports import Anchor, Converted, Wanted
 
 T = TypeVar("T")
 
@@ -18,27 +21,35 @@ _CLOCK_STEPS = 60.0  # seconds by which a file's time may be off the times withi
 
 
 def predictions(
-    project: Path, model: str, *, limit: int | None = None, ids: Collection[str] | None = None
+    project: Path,
+    model: str,
+    converted: Converted | None,
+    wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+    limit: int | None = None,
 ) -> Iterator[dict[str, object]]:
     """Answered rows, the newest last, in memory bounded by `limit` (or by one frame a segment).
 
     Args:
         project: the project's folder.
         model: the model.
+        converted: what of the log lies in a table; the rest is read from the segments.
+        wanted: which rows.
         limit: only so many of the newest.
-        ids: only these prediction ids.
 
     Raises:
         HealthError: a segment was written by a newer everbake.
     """
-    segments = sorted((project / ".everbake" / "log" / model).glob("*" + SUFFIX))
-    wanted = None if ids is None else frozenset(ids)
-    if limit is None:
-        chains = [_chain(paths, wanted) for paths in _by_worker(segments)]
-        found: Iterator[tuple[float, str, dict[str, object]]] = heapq.merge(*chains, key=_order)
-    else:
-        found = iter(_newest(segments, wanted, limit))
-    return (row for _, _, row in found)
+    paths = (project / ".everbake" / "log" / model).glob("*" + SUFFIX)
+    found = [
+        _Segment(path, 0 if converted is None else converted.cursor(path.name)) for path in paths
+    ]
+    segments = [each for each in found if each.path.stat().st_size > each.cursor]
+    if limit is not None:
+        return (row for _, _, row in _newest(segments, converted, wanted, limit))
+    chains = [_chain(each, wanted) for each in _by_worker(segments)]
+    if converted is not None:
+        chains.append(_entries(converted.rows(wanted)))
+    return (row for _, _, row in heapq.merge(*chains, key=_order))
 
 
 def anchors(project: Path) -> Iterator[Anchor]:
@@ -58,34 +69,54 @@ def _order(found: _Found) -> tuple[float, str]:
     return found[:2]
 
 
-def _by_worker(segments: list[Path]) -> list[list[Path]]:
+@dataclass(frozen=True)
+class _Segment:
+    """A file of the log, and up to where the table holds it."""
+
+    path: Path
+    cursor: int
+
+
+def _by_worker(segments: list[_Segment]) -> list[list[_Segment]]:
     """The segments of each worker in the order in which they were begun."""
-    workers: dict[str, list[Path]] = {}
-    for path in segments:
-        workers.setdefault(path.name.partition("-")[0], []).append(path)
+    workers: dict[str, list[_Segment]] = {}
+    for each in sorted(segments, key=lambda s: s.path.name):
+        workers.setdefault(each.path.name.partition("-")[0], []).append(each)
     return list(workers.values())
 
 
-def _chain(paths: list[Path], wanted: frozenset[str] | None) -> Iterator[_Found]:
-    for path in paths:
-        yield from _rows(path, wanted)
+def _chain(segments: list[_Segment], wanted: Wanted) -> Iterator[_Found]:
+    for each in segments:
+        yield from _rows(each, wanted)
 
 
-def _newest(segments: list[Path], wanted: frozenset[str] | None, limit: int) -> list[_Found]:
-    """The newest rows; segments that were finished before all of them are not opened."""
-    kept: list[tuple[float, str, dict[str, object]]] = []
+def _newest(
+    segments: list[_Segment], converted: Converted | None, wanted: Wanted, limit: int
+) -> list[_Found]:
+    """The newest rows; what was finished before all of them is not opened."""
+    kept: list[_Found] = []
     if limit <= 0:
         return kept
-    for path in sorted(segments, key=lambda p: p.stat().st_mtime, reverse=True):
-        if len(kept) == limit and path.stat().st_mtime + _CLOCK_STEPS < kept[0][0]:
+    for each in sorted(segments, key=lambda s: s.path.stat().st_mtime, reverse=True):
+        if len(kept) == limit and each.path.stat().st_mtime + _CLOCK_STEPS < kept[0][0]:
             break
-        for found in _rows(path, wanted):
-            # Ids are unique, so the rows themselves are never compared.
-            (heapq.heappush if len(kept) < limit else heapq.heappushpop)(kept, found)
+        _keep(kept, limit, _rows(each, wanted))
+    if converted is not None:
+        rows = _entries(converted.rows(wanted, newest_first=True))
+        _keep(kept, limit, takewhile(lambda row: len(kept) < limit or row[:2] > kept[0][:2], rows))
     return sorted(kept, key=_order)
 
 
-def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
+def _keep(kept: list[_Found], limit: int, rows: Iterable[_Found]) -> None:
+    for found in rows:
+        # Ids with roles are unique, so the rows themselves are never compared.
+        (heapq.heappush if len(kept) < limit else heapq.heappushpop)(kept, found)
+
+
+def _rows(segment: _Segment, wanted: Wanted) -> Iterator[_Found]:
+    path = segment.path
+    if wanted.since is not None and path.stat().st_mtime + _CLOCK_STEPS < wanted.since:
+        return
     with path.open("rb") as stream:
         frames = payloads(stream.read)
         first = next(frames, None)
@@ -100,9 +131,10 @@ def _rows(path: Path, wanted: frozenset[str] | None) -> Iterator[_Found]:
                 mend="upgrade everbake",
             )
         reader = FrameReader()
-        for payload, _ in frames:
+        for payload, end in frames:
+            # What is converted is read, too, for the names of its columns.
             answered = _decoded(payload, reader.read, path)
-            if answered is not None and answered.error is None:
+            if answered is not None and end > segment.cursor and answered.error is None:
                 yield from _answered(header.model, answered, wanted)
 
 
@@ -123,26 +155,39 @@ def _decoded(payload: bytes, decode: Callable[[bytes], T], path: Path) -> T:
         ) from error
 
 
-def _answered(model: str, answered: Answered, wanted: frozenset[str] | None) -> Iterator[_Found]:
-    time = datetime.fromtimestamp(answered.time, UTC).isoformat(timespec="milliseconds")
+def _answered(model: str, answered: Answered, wanted: Wanted) -> Iterator[_Found]:
+    if not wanted.time(answered.time):
+        return
     for place, (row, prediction) in enumerate(
         zip(answered.rows, answered.predictions, strict=True)
     ):
         name = answered.ids[place]
-        if wanted is not None and name not in wanted:
-            continue
-        yield (
-            answered.time,
-            name,
-            {
-                "id": name,
-                "time": time,
-                "model": model,
-                "version": answered.version,
-                "role": answered.role,
-                "key": answered.key,
-                "features": row,
-                "prediction": prediction,
-                "label": None,
-            },
-        )
+        if wanted.ids is None or name in wanted.ids:
+            arm: Row = {"model": model, "version": answered.version, "role": answered.role}
+            of_one = arm | {"id": name, "time": answered.time, "key": answered.key}
+            yield _found(of_one, row, prediction)
+
+
+def _entries(rows: Iterator[Row]) -> Iterator[_Found]:
+    """What the table holds, without the failures."""
+    for row in rows:
+        if row["error"] is None:
+            features = msgspec.json.decode(str(row["features"]))
+            yield _found(row, features, msgspec.json.decode(str(row["prediction"])))
+
+
+def _found(row: Row, features: object, prediction: object) -> _Found:
+    time, name = float(row["time"] or 0.0), str(row["id"])
+    entry = {
+        "id": name,
+        "time": datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds"),
+        "model": row["model"],
+        "version": row["version"],
+        "role": row["role"],
+        "key": row["key"],
+        "features": features,
+        "prediction": prediction,
+        "label": None,
+    }
+    # A shadow answers under the same id.
+    return time, f"{name} {row['role']}", entry

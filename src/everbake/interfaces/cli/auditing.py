@@ -162,6 +162,7 @@ def where(project: Path, as_json: bool) -> None:  # noqa: FBT001
         "tables": str(there.tables),
         "anchors": str(there.anchors),
         "log": str(there.log),
+        "predictions": str(there.predictions),
         "settings": str(there.project / "everbake.toml"),
     }
     rows = [(name, path) for name, path in told.items() if name != "schema"]

@@ -92,8 +92,6 @@ def bundle_of(project: Path, model: str, version: int | None) -> tuple[Bundle, i
 @click.pass_obj
 def predictions(project: Path, name: str, limit: int | None, as_json: bool) -> None:  # noqa: ARG001, FBT001
     """What the server has answered for NAME, as JSON lines, oldest first."""
-    from everbake.views.predictions import predictions as logged
-
     known(wiring.reader(project), name)
-    for entry in logged(project, name, limit=limit):
+    for entry in wiring.predictions(project, name, limit=limit):
         click.echo(document(entry))

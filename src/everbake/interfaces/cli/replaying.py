@@ -15,9 +15,9 @@ from everbake.core.spec import parse_span
 from everbake.errors import DataError, RecipeError, UsageError
 from everbake.interfaces.cli.calling import json_option, progress, split_name, tell
 from everbake.interfaces.cli.predicting import bundle_of
+from everbake.ports import Wanted
 from everbake.serving.replay import Tally
 from everbake.serving.replay import replay as replayed
-from everbake.views.predictions import predictions
 
 _SPAN = re.compile(r"\d+(\.\d+)? ?[a-z]+")
 
@@ -71,7 +71,7 @@ def _tally(project: Path, bundle: Bundle, window: tuple[str, str | None], spool:
     from everbake.serving.local import answering
 
     opener = wiring.native_opener(project)
-    entries = _within(predictions(project, bundle.model), *window)
+    entries = _within(wiring.predictions(project, bundle.model, _wanted(*window)), *window)
     with (
         spool.open("wb") as file,
         answering(bundle, wiring.blobs(project), opener) as answer,
@@ -93,6 +93,12 @@ def _tally(project: Path, bundle: Bundle, window: tuple[str, str | None], spool:
             mend="replay a version with the same columns",
         )
     return tally
+
+
+def _wanted(begin: str, end: str | None) -> Wanted:
+    """What may lie within; to the millisecond, as the times are written."""
+    until = None if end is None else datetime.fromisoformat(end).timestamp() + 0.001
+    return Wanted(since=datetime.fromisoformat(begin).timestamp(), until=until)
 
 
 def _within(

@@ -1,0 +1,155 @@
+"""What of the log is kept: segments until they are in the table, the rest as long as is set."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from everbake.ports import PredictionTables, Reader
+from everbake.recording.convert import Converter, Done
+from everbake.recording.hours import hour_of
+from everbake.recording.recorder import Recorder
+
+_ROUND = 60.0  # seconds between two looks at what is too old or too much
+_AT_ONCE = 5_000  # answers that are deleted in one transaction
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is kept.
+
+    Attributes:
+        seconds: so old a day may become, and what is recorded of it.
+        size: bytes of tables and segments together.
+    """
+
+    seconds: float
+    size: int
+
+
+class Keeper:
+    """Converts the log, and deletes what need not be kept. Belongs to one thread.
+
+    Args:
+        converter: of the log.
+        recorder: which must have seen a segment before it goes.
+        tables: where the log is converted to.
+        reader: the ledger: an open rollout keeps what was answered since it was opened.
+        limits: how much is kept.
+        now: the time.
+    """
+
+    def __init__(
+        self,
+        converter: Converter,
+        recorder: Recorder,
+        tables: PredictionTables,
+        reader: Reader,
+        limits: Limits,
+        now: Callable[[], float],
+    ) -> None:
+        self._converter = converter
+        self._recorder = recorder
+        self._tables = tables
+        self._reader = reader
+        self._limits = limits
+        self._now = now
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Convert what is new; delete what is not needed any more."""
+        self._converter.step()
+        for done in self._converter.done():
+            with self._tables.deleting(done.model) as alone:
+                if alone and self._recorded(done):
+                    self._converter.gone(done.path)
+        if time.monotonic() >= self._next:
+            self.retain()
+            self._next = time.monotonic() + _ROUND
+
+    def retain(self) -> None:
+        """Delete what is too old or too much; make few files of many."""
+        since = self._needed()
+        self._drop(since)
+        for row in self._reader.rows("models"):
+            self._forget(str(row["model"]), self._oldest(str(row["model"]), since))
+        for model in self._tables.models():
+            with self._tables.deleting(model) as alone:
+                if alone:
+                    self._tables.tidy(model)
+
+    def _recorded(self, done: Done) -> bool:
+        """Delete a segment if all of it is recorded; whether it was."""
+        name = done.path.name
+        with self._recorder.paused() as store:
+            if not store.rows(
+                "SELECT 1 WHERE ? = 0 OR ? <= (SELECT at FROM cursors WHERE segment = ?)",
+                (done.at, done.at, name),
+            ):
+                return False
+            with store.transaction():
+                row = (name, done.model, done.at, *done.anchor)
+                store.put("INSERT OR IGNORE INTO cursors VALUES (?, ?, ?, ?, ?)", [row])
+            done.path.unlink(missing_ok=True)
+            # Of segments that were begun at one state of the ledger, one keeps its hash.
+            same = "SELECT 1 FROM cursors WHERE model = ? AND anchor_n = ? AND anchor = ? "
+            others = store.rows(same + "AND segment != ? LIMIT 1", (done.model, *done.anchor, name))
+            if others:
+                store.put("DELETE FROM cursors WHERE segment = ?", [(name,)])
+        return True
+
+    def _needed(self) -> dict[str, float]:
+        """By model, since when an open rollout needs what was answered."""
+        rows = self._reader.rows("rollouts", {"state": "open"})
+        return {str(row["model"]): float(row["opened"] or 0.0) for row in rows}
+
+    def _oldest(self, model: str, since: Mapping[str, float]) -> float:
+        """The moment before which nothing of a model is kept."""
+        return min(self._now() - self._limits.seconds, since.get(model, float("inf")))
+
+    def _drop(self, since: Mapping[str, float]) -> None:
+        """Days that ended too long ago, and the oldest ones of what is too much."""
+        sizes = {
+            (day, model): size
+            for model in self._tables.models()
+            for day, size in self._tables.sizes(model).items()
+        }
+        excess = sum(sizes.values()) + self._converter.size() - self._limits.size
+        dropped: dict[str, list[str]] = {}
+        for day, model in sorted(sizes):
+            old = day < _day(self._oldest(model, since))
+            # What is being written now, or is needed, is not whole yet.
+            spare = day < _day(min(self._now(), since.get(model, self._now())))
+            if old or (excess > 0 and spare):
+                dropped.setdefault(model, []).append(day)
+                excess -= sizes[day, model]
+        for model, days in dropped.items():
+            self._tables.drop(model, days)
+
+    def _forget(self, model: str, oldest: float) -> None:
+        """Delete from the record store what is older than that."""
+        before = f"{max(0, int(oldest * 1000)):012x}"  # ids begin with their milliseconds
+        while self._forget_answers(model, before):
+            pass
+        ended = [
+            (row["rollout"],)
+            for row in self._reader.rows("rollouts", {"model": model})
+            if row["state"] != "open" and float(row["ended"] or oldest) < oldest
+        ]
+        with self._recorder.paused() as store, store.transaction():
+            hour = hour_of(oldest)
+            store.put("DELETE FROM hours WHERE model = ? AND hour < ?", [(model, hour)])
+            store.put("DELETE FROM seen WHERE rollout = ?", ended)
+
+    def _forget_answers(self, model: str, before: str) -> bool:
+        """Delete some; whether there may be more. A label must not wait for long."""
+        with self._recorder.paused() as store, store.transaction():
+            query = "SELECT id FROM answers WHERE model = ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?"
+            rows = store.rows(query, (model, before, _AT_ONCE))
+            end = str(rows[0][0]) if rows else before
+            store.put("DELETE FROM answers WHERE model = ? AND id < ?", [(model, end)])
+        return bool(rows)
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(max(0.0, moment), UTC).date().isoformat()
