@@ -116,3 +116,17 @@ def test_what_the_command_refuses(answered, project):
     answered.write("none.csv", "id,label\n")
     done = answered.run("labels", "line", "none.csv")
     assert (done.returncode, "EB540" in done.stderr) == (3, True)
+
+
+def test_predictions_show_their_labels_and_replay_judges_by_them(answered):
+    ids = answered.ids[500:600]
+    answered.write("shown.csv", csv(ids, lambda i: 2.0 * (500 + i) + i % 2))
+    answered.json("labels", "line", "shown.csv")
+    rows = [json.loads(line) for line in answered.run("predictions", "line").stdout.splitlines()]
+    shown = {row["id"]: row["label"] for row in rows}
+    assert [shown[name] for name in ids] == [2.0 * (500 + i) + i % 2 for i in range(100)]
+    assert len(rows) == 1000
+    assert shown[answered.ids[700]] is None
+    told = answered.json("replay", "line@1", "--since", "1d")
+    assert told["labelled"] == sum(label is not None for label in shown.values())
+    assert told["metric"]["name"] == "mean_squared_error"

@@ -1,8 +1,9 @@
 """What was answered: the prediction log as scripts see it."""
 
 import heapq
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,10 +11,11 @@ import msgspec
 
 from everbake.core.frames import FORMAT, SUFFIX, Answered, FrameReader, SegmentHeader, payloads
 from everbake.errors import HealthError
-from everbake.ports import Anchor
+from everbake.ports import Anchor, Records
 
 T = TypeVar("T")
 
+_AT_ONCE = 1_000  # rows whose labels are looked up together
 _CLOCK_STEPS = 60.0  # seconds by which a file's time may be off the times within it
 
 
@@ -39,6 +41,23 @@ def predictions(
     else:
         found = iter(_newest(segments, wanted, limit))
     return (row for _, _, row in found)
+
+
+def labelled(
+    entries: Iterable[dict[str, object]], records: Records, model: str
+) -> Iterator[dict[str, object]]:
+    """The same rows with their labels, where these are known.
+
+    Args:
+        entries: what `predictions` gives.
+        records: knows the labels.
+        model: whose rows they are.
+    """
+    rest = iter(entries)
+    while part := list(islice(rest, _AT_ONCE)):
+        known = records.labels(model, [str(entry["id"]) for entry in part])
+        for entry in part:
+            yield {**entry, "label": known.get(str(entry["id"]))}
 
 
 def anchors(project: Path) -> Iterator[Anchor]:

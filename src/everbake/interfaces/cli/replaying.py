@@ -17,7 +17,7 @@ from everbake.interfaces.cli.calling import json_option, progress, split_name, t
 from everbake.interfaces.cli.predicting import bundle_of
 from everbake.serving.replay import Tally
 from everbake.serving.replay import replay as replayed
-from everbake.views.predictions import predictions
+from everbake.views.predictions import labelled, predictions
 
 _SPAN = re.compile(r"\d+(\.\d+)? ?[a-z]+")
 
@@ -71,7 +71,8 @@ def _tally(project: Path, bundle: Bundle, window: tuple[str, str | None], spool:
     from everbake.serving.local import answering
 
     opener = wiring.native_opener(project)
-    entries = _within(predictions(project, bundle.model), *window)
+    answered = _within(predictions(project, bundle.model), *window)
+    entries = labelled(answered, wiring.records(project), bundle.model)
     with (
         spool.open("wb") as file,
         answering(bundle, wiring.blobs(project), opener) as answer,
