@@ -342,6 +342,9 @@ class Records(Protocol):
     def tally(self, rollout: str, part: int) -> tuple[Tally, frozenset[str]]:
         """What one part of a rollout has seen so far, and the metrics that have passed."""
 
+    def labels(self, model: str, ids: Sequence[str]) -> dict[str, object]:
+        """The labels of these predictions, where they are known."""
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -1,7 +1,7 @@
 """Counts requests towards the rollout that is open: who answered, how, and how well."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -65,6 +65,14 @@ class RolloutBook:
     def forget(self) -> None:
         """Nothing that was not written is true: the transaction failed."""
         self._news.clear()
+        self._recent.clear()
+
+    def recall(self, model: str, earlier: Sequence[Answered]) -> None:
+        """What was counted before: a shadow may follow it yet."""
+        for one in earlier:
+            place = self._place(model, one.generation)
+            if place is not None and place[0].plans[place[1]].kind == "shadow":
+                self._remember(one)
 
     def write(self) -> None:
         """Keep what is new."""
@@ -140,16 +148,19 @@ class RolloutBook:
 
     def _shadow(self, plan: Plan, news: _News, answered: Answered) -> None:
         if answered.role == "champion":
-            if answered.error is None:
-                self._recent[answered.ids[0]] = answered
-                if len(self._recent) > _RECENT:
-                    self._recent.popitem(last=False)
+            self._remember(answered)
             return
         before = self._recent.pop(answered.ids[0], None)
         if answered.error is not None:
             news.pairs.append(Pair(canary_failed=True))
         elif before is not None:
             news.pairs += _pairs(plan, before, answered)
+
+    def _remember(self, answered: Answered) -> None:
+        if answered.role == "champion" and answered.error is None:
+            self._recent[answered.ids[0]] = answered
+            if len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
 
     def judge(
         self, model: str, losses: Mapping[str, float], generation: int, key: str | None

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from everbake import errors
 from everbake.errors import EverbakeError
 from everbake.ports import Reader
 from everbake.recording.reception import label_type, labels_of
@@ -61,7 +62,7 @@ class Intake:
 
     def __init__(self, path: Path, taking: Callable[[Asked], dict[str, Any]]) -> None:
         self._path = path
-        self._taking = taking
+        self.taking = taking
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def start(self) -> None:
@@ -93,14 +94,15 @@ class Intake:
 
     def _told(self, request: bytes) -> Told:
         try:
-            return Told(self._taking(msgspec.json.decode(request, type=Asked)))
+            return Told(self.taking(msgspec.json.decode(request, type=Asked)))
         except EverbakeError as error:
             parts = (error.code, error.what, error.where, error.why, error.mend)
             return Told(error=parts, kind=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - one bad request must not end the recorder
             _log.exception("labels could not be taken")
             what = f"{type(error).__name__}: {error}"
-            return Told(error=("EB542", "labels cannot be kept now", "", what, _DOCTOR))
+            parts = ("EB542", "labels cannot be kept now", "", what, _DOCTOR)
+            return Told(error=parts, kind="Retry")
 
 
 _DOCTOR = "everbake doctor"
@@ -113,7 +115,23 @@ def ask(path: Path, asked: Asked) -> Told | None:
     connection = connected(path)
     if connection is None:
         return None
-    with connection:
-        send_frame(connection, msgspec.json.encode(asked))
-        reply = receive_frame(connection)
+    try:
+        with connection:
+            send_frame(connection, msgspec.json.encode(asked))
+            reply = receive_frame(connection)
+    except ConnectionError:  # it ended; to send labels twice does no harm
+        return None
     return None if reply is None else msgspec.json.decode(reply, type=Told)
+
+
+def outcome_of(told: Told) -> dict[str, Any]:
+    """What became of the labels.
+
+    Raises:
+        EverbakeError: they were not taken, as the recorder says.
+    """
+    if told.error is not None:
+        code, what, where, why, mend = told.error
+        kind: type[EverbakeError] = getattr(errors, told.kind)
+        raise kind(code, what, where=where, why=why, mend=mend)
+    return told.outcome or {}

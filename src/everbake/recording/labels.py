@@ -83,9 +83,9 @@ class LabelBook:
             return []
         settled: list[tuple[str, str, int]] = []
         for answer, key in answers:
-            found = self._waiting(model, "id", answer)
-            if found is None and key is not None:
-                found = self._waiting(model, "key", key)
+            names = [("id", answer)] + ([] if key is None else [("key", key)])
+            known = [self._waiting(model, *name) for name in names]
+            found = max((each for each in known if each is not None), key=_number, default=None)
             if found is not None:
                 settled.append((answer, *found))
         self._settle(model, settled)
@@ -121,3 +121,7 @@ class LabelBook:
             "DO UPDATE SET label = excluded.label, n = excluded.n WHERE excluded.n > n",
             [(model, *outcome) for outcome in outcomes],
         )
+
+
+def _number(found: tuple[str, int]) -> int:
+    return found[1]

@@ -1,7 +1,7 @@
 """Looks into the record store without changing it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class RecordReader:
             return Tally(), frozenset()
         return msgspec.json.decode(row[0], type=tuple[Tally, frozenset[str]])
 
-    def labels(self, model: str, ids: list[str]) -> dict[str, object]:
+    def labels(self, model: str, ids: Sequence[str]) -> dict[str, object]:
         """The labels of these predictions, where they are known."""
         query = "SELECT label FROM outcomes WHERE model = ? AND id = ?"
         found: dict[str, object] = {}

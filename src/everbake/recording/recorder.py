@@ -79,6 +79,9 @@ class Recorder:
             try:
                 for piece in self._tail.news():
                     self._know()  # after the read: no request can be newer than what is known
+                    self._book.recall(piece.model, piece.earlier)
+                    if not piece.answered:
+                        continue
                     with self._store.transaction():
                         self._record(piece)
                         self._book.write()

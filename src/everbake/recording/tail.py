@@ -1,7 +1,7 @@
 """Reads what the workers append to the prediction log, from where it stopped."""
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import msgspec
 
 from everbake.core.frames import SUFFIX, Answered, FrameReader, SegmentHeader, payloads
 
+_log = logging.getLogger(__name__)
 _PIECE = 4 * 1024 * 1024  # bytes of one segment that are read at a time
 
 
@@ -22,6 +23,7 @@ class Piece:
         offset: behind the last whole frame.
         anchor: position and hash of the ledger when the segment was begun.
         answered: the requests.
+        earlier: requests that were recorded before, and are read again after a new start.
     """
 
     model: str
@@ -29,6 +31,7 @@ class Piece:
     offset: int
     anchor: tuple[int, str]
     answered: list[Answered]
+    earlier: list[Answered]
 
 
 @dataclass
@@ -39,6 +42,14 @@ class _Place:
     reader: FrameReader = field(default_factory=FrameReader)
     anchor: tuple[int, str] = (0, "")
     size: int = -1  # of the file at the last look
+    damaged: bool = False
+
+    def read(self, payload: bytes) -> Answered | None:
+        """What the next frame holds: a request, or else the header or names of columns."""
+        if self.offset == 0:
+            self.anchor = msgspec.msgpack.decode(payload, type=SegmentHeader).anchor
+            return None
+        return self.reader.read(payload)
 
 
 class Tail:
@@ -59,45 +70,54 @@ class Tail:
         paths = sorted(self._directory.glob("*/*" + SUFFIX))
         self._places = {path: self._places[path] for path in paths if path in self._places}
         for path in paths:
-            place = self._places.get(path)
-            if place is None:
-                place = self._places[path] = _Place(0)
-            size = path.stat().st_size
-            if size == place.size:
+            place = self._places.setdefault(path, _Place(0))
+            size = _size(path)
+            if size is None or size == place.size:
                 continue
-            while (piece := self._read(path, place)) is not None:
-                if piece.answered:
+            while not place.damaged and (piece := self._read(path, place)) is not None:
+                if piece.answered or piece.earlier:
                     yield piece
             place.size = size
 
     def behind(self) -> int:
         """Bytes that were written and not read yet."""
-        behind = 0
-        for path, place in list(self._places.items()):
-            with suppress(FileNotFoundError):  # it was recorded and converted
-                behind += max(0, path.stat().st_size - place.offset)
-        return behind
+        return sum(
+            max(0, (_size(path) or 0) - place.offset)
+            for path, place in self._places.items()
+            if not place.damaged
+        )
 
     def _read(self, path: Path, place: _Place) -> Piece | None:
         """The next piece, None where no whole frame is left."""
         start = place.offset
         known = self._cursors.get(path.name, 0)
         answered: list[Answered] = []
+        earlier: list[Answered] = []
         with path.open("rb") as stream:
             stream.seek(start)
             for payload, length in payloads(stream.read):
                 end = start + length
-                if start == 0 and place.offset == 0:
-                    place.anchor = msgspec.msgpack.decode(payload, type=SegmentHeader).anchor
-                    place.offset = end
-                    continue
-                one = place.reader.read(payload)
-                # What was recorded before is read once more for the names of its columns.
-                if one is not None and end > known:
-                    answered.append(one)
+                try:
+                    one = place.read(payload)
+                except (msgspec.DecodeError, ValueError):
+                    # The others, and what stands before, are recorded all the same.
+                    _log.exception("%s is damaged at byte %d", path, place.offset)
+                    place.damaged = True
+                    break
+                if one is not None:
+                    (answered if end > known else earlier).append(one)
                 place.offset = end
                 if end - start > _PIECE:
                     break
         if place.offset == start:
             return None
-        return Piece(path.parent.name, path.name, place.offset, place.anchor, answered)
+        where = (path.parent.name, path.name, place.offset, place.anchor)
+        return Piece(*where, answered, earlier)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes in a file, None if it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,10 +13,11 @@ import msgspec
 from everbake.core.frames import FORMAT, SUFFIX, Answered, FrameReader, SegmentHeader, payloads
 from everbake.core.tables import Row
 from everbake.errors import HealthError
-from everbake.ports import Anchor, Converted, Wanted
+from everbake.ports import Anchor, Converted, Records, Wanted
 
 T = TypeVar("T")
 
+_AT_ONCE = 1_000  # rows whose labels are looked up together
 _CLOCK_STEPS = 60.0  # seconds by which a file's time may be off the times within it
 
 
@@ -50,6 +51,23 @@ def predictions(
     if converted is not None:
         chains.append(_entries(converted.rows(wanted)))
     return (row for _, _, row in heapq.merge(*chains, key=_order))
+
+
+def labelled(
+    entries: Iterable[dict[str, object]], records: Records, model: str
+) -> Iterator[dict[str, object]]:
+    """The same rows with their labels, where these are known.
+
+    Args:
+        entries: what `predictions` gives.
+        records: knows the labels.
+        model: whose rows they are.
+    """
+    rest = iter(entries)
+    while part := list(islice(rest, _AT_ONCE)):
+        known = records.labels(model, [str(entry["id"]) for entry in part])
+        for entry in part:
+            yield {**entry, "label": known.get(str(entry["id"]))}
 
 
 def anchors(project: Path) -> Iterator[Anchor]:

@@ -12,11 +12,10 @@ from everbake.core.contract import Contract
 from everbake.core.dataset import ColumnType, Offence
 from everbake.core.work import BatchOrder
 from everbake.errors import DataError
+from everbake.host.parsing.batch import rows_of
 from everbake.host.parsing.cast import cast
-from everbake.host.parsing.csv_rows import CsvRows
-from everbake.host.parsing.json_rows import JsonRows
 from everbake.host.parsing.parquet_rows import ParquetRows
-from everbake.host.parsing.raw import Raw, RawBatch, Rows
+from everbake.host.parsing.raw import Raw, RawBatch
 from everbake.host.parsing.sniff import Source, readable
 from everbake.host.parsing.tally import Place, Watch, tally, watches
 
@@ -53,7 +52,7 @@ class Reading:
         self.notices: dict[tuple[str, str], Offence] = {}
         self.inputs: tuple[Input, ...] = ()
         self._order = order
-        self._reader = _reader(source)
+        self._reader = rows_of(source)
         self._refuse_unread()
         if source.format != "jsonl":
             self._settle()
@@ -173,12 +172,6 @@ class Reading:
     def _refuse_unread(self) -> None:
         for finding in self._reader.complaints.findings:
             raise _unread(self.source.name, finding.row, finding.detail)
-
-
-def _reader(source: Source) -> Rows:
-    if source.format == "parquet":
-        return ParquetRows(source)
-    return CsvRows(source) if source.format == "csv" else JsonRows(source)
 
 
 def _group(

@@ -56,6 +56,11 @@ class _Read:
     reader: Rows
 
 
+def rows_of(source: Source) -> Rows:
+    """The rows of a file, however it is written."""
+    return _READERS[source.format](source)
+
+
 def parse(order: ParseOrder) -> Parsed:
     """Read, check and stage the files of one batch.
 
@@ -69,7 +74,7 @@ def parse(order: ParseOrder) -> Parsed:
     by_stamp = {source.stamp: source for source in map(sniff, order.sources, order.names)}
     sources = tuple(by_stamp.values())
     known = replace(order.contract or Contract((), order.special), special=order.special)
-    readers = [_READERS[source.format](source) for source in sources]
+    readers = [rows_of(source) for source in sources]
     broken = [reader for reader in readers if _check_names(reader)]
     if broken:
         parsed = _refused(sources, 0, Checked((), ()), broken)
@@ -130,7 +135,7 @@ def _guesses(sources: tuple[Source, ...], settled: set[str]) -> dict[str, Guess]
     """A guess at the type of every column; of those that are `settled`, just their place."""
     guesses: dict[str, Guess] = {}
     for source in sources:
-        reader = _READERS[source.format](source)
+        reader = rows_of(source)
         for name in reader.names:
             guesses.setdefault(name, Guess())
         if isinstance(reader, ParquetRows):
@@ -150,7 +155,7 @@ def _narrow(guesses: dict[str, Guess], reader: Rows, settled: set[str]) -> None:
 
 
 def _read(source: Source, watched: tuple[Watch, ...], stage: Stage) -> _Read:
-    reader = _READERS[source.format](source)
+    reader = rows_of(source)
     columns = [fresh(watch) for watch in watched]
     rows = 0
     for batch in reader.batches():

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("serving", "up", "Serve, watch folders, retrain: until Ctrl-C."),
     "predict": ("predicting", "predict", "Answer rows with the champion."),
     "predictions": ("predicting", "predictions", "What the server has answered."),
+    "labels": ("labelling", "labels", "Say what came true of the predictions."),
     "replay": ("replaying", "replay", "Let a version answer what was asked before."),
     "status": ("looking", "status", "Is each model fresh, good and safe?"),
     "why": ("looking", "why", "The decision about a version, with its evidence."),

@@ -51,7 +51,7 @@ def ingest(
 
     Exit codes: 0 promoted (or nothing to do), 3 quarantined, 4 rejected, 5 inconclusive, 8 failed.
     """
-    with _readable(project, files) as sources:
+    with readable(project, files) as sources:
         names = tuple("standard input" if file == "-" else file for file in files)
         asked = Files(name, sources, names, not no_wait)
         outcome = call(project, "ingest", asked, timeout=lock_timeout)
@@ -60,7 +60,7 @@ def ingest(
 
 
 @contextmanager
-def _readable(project: Path, files: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def readable(project: Path, files: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Paths that the owner can open; standard input is kept in a file meanwhile."""
     if "-" not in files:
         yield tuple(_absolute(file) for file in files)

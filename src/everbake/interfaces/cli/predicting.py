@@ -91,7 +91,10 @@ def bundle_of(project: Path, model: str, version: int | None) -> tuple[Bundle, i
 @json_option
 @click.pass_obj
 def predictions(project: Path, name: str, limit: int | None, as_json: bool) -> None:  # noqa: ARG001, FBT001
-    """What the server has answered for NAME, as JSON lines, oldest first."""
+    """What the server has answered for NAME, as JSON lines, oldest first, with labels."""
+    from everbake.views.predictions import labelled
+
     known(wiring.reader(project), name)
-    for entry in wiring.predictions(project, name, limit=limit):
+    logged = wiring.predictions(project, name, limit=limit)
+    for entry in labelled(logged, wiring.records(project), name):
         click.echo(document(entry))

@@ -18,6 +18,7 @@ from everbake.interfaces.cli.predicting import bundle_of
 from everbake.ports import Wanted
 from everbake.serving.replay import Tally
 from everbake.serving.replay import replay as replayed
+from everbake.views.predictions import labelled
 
 _SPAN = re.compile(r"\d+(\.\d+)? ?[a-z]+")
 
@@ -71,7 +72,8 @@ def _tally(project: Path, bundle: Bundle, window: tuple[str, str | None], spool:
     from everbake.serving.local import answering
 
     opener = wiring.native_opener(project)
-    entries = _within(wiring.predictions(project, bundle.model, _wanted(*window)), *window)
+    logged = wiring.predictions(project, bundle.model, _wanted(*window))
+    entries = labelled(_within(logged, *window), wiring.records(project), bundle.model)
     with (
         spool.open("wb") as file,
         answering(bundle, wiring.blobs(project), opener) as answer,
