@@ -6,9 +6,12 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from everbake.core.frames import Answered
 from everbake.serving import observing
+from everbake.serving.compiled import MOST_AT_ONCE
 from everbake.serving.counts import Counts
 from everbake.serving.decode import near_miss
 from everbake.serving.http import RETRY
@@ -17,6 +20,9 @@ from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Live, Loaded, Role, Router
 from everbake.serving.segments import PredictionLog
 from everbake.serving.shadows import Read, Shadows
+
+if TYPE_CHECKING:
+    import asyncio
 
 _COUNTED = 422  # this and what the server is to blame for counts against the version
 
@@ -48,6 +54,9 @@ class Outcome:
         for row, why in sorted(self.errors.items()):
             raise ProblemError("EB517", f"the model failed: {why}", Place(row))
         return self
+
+
+Told = Callable[[Outcome | ProblemError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,66 @@ class Answering:
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
         return Outcome(name, arm.version, predictions, ids, errors)
+
+    def at_once(self, name: str, body: bytes, key: str | None, told: Told) -> bool:
+        """Answer a usual request in one go; false where it is anything but that.
+
+        Usual are few rows, in everbake's own JSON, to a model that waits for no host. Of what is
+        wrong with any other request, `predict` tells.
+
+        Args:
+            name: of the model.
+            body: of the request.
+            key: what the caller gave to be answered by the same version each time.
+            told: gets the outcome once it is logged.
+        """
+        live = self._router.live.get(name)
+        if live is None:
+            return False
+        now, started = self._now(), time.perf_counter()
+        first = self._ids.draw(now)
+        arm = _arm(live, key, first)
+        answer = arm.loaded.answers.at_once
+        if answer is None:
+            return False
+        try:
+            rows = arm.loaded.decoder.decode(body)
+            if len(rows) > MOST_AT_ONCE:
+                return False
+            predictions = answer(rows)
+            check_finite(predictions)
+        except ProblemError:
+            return False
+        ids = [first, *(self._ids.draw(now) for _ in range(len(rows) - 1))]
+        seconds = time.perf_counter() - started
+        answered = Answered(
+            ids, now, arm.version, rows, predictions, key, arm.role, live.generation, seconds
+        )
+        written = self._log.append(name, answered)
+        written.add_done_callback(partial(self._tell, name, live, answered, body, told))
+        return True
+
+    def _tell(
+        self,
+        name: str,
+        live: Live,
+        answered: Answered,
+        body: bytes,
+        told: Told,
+        written: "asyncio.Future[Exception | None]",
+    ) -> None:
+        """Hand on what was answered at once, now that it is logged, or could not be."""
+        trouble = written.result()
+        if trouble is not None:
+            self._counts.failed(name, answered.version, answered.role, "EB520")
+            self._counts.problems["EB520"] += 1
+            told(_unlogged(trouble))
+            return
+        rows = len(answered.ids)
+        self._counts.answered(name, answered.version, answered.role, rows, answered.seconds)
+        if live.challenger is not None and live.challenger.kind == "shadow":
+            self._shadows.offer(name, live, lambda decoder: decoder.decode(body), answered)
+        told(Outcome(name, answered.version, answered.predictions, answered.ids))
 
     async def _write(self, name: str, answered: Answered) -> dict[int, str]:
         """Log what was answered; why there is no prediction, by the position of the row.

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from everbake.serving.counts import Counts
 from everbake.serving.http import (
     BEGUN,
+    JSON,
     PROBLEM,
     RETRY,
     Bounds,
@@ -117,6 +118,26 @@ class App:
             self._counts.problems[code] += 1
         self._observers.end(begun, scope, answer.status, code)
         return answer
+
+    def usual(self, headers: Mapping[bytes, bytes], given: int) -> bool:
+        """Whether nothing about the headers of a request to a model needs a second look.
+
+        Args:
+            headers: by name.
+            given: how many there were: a name given twice does need one.
+        """
+        return (
+            len(headers) == given
+            and headers.get(b"host") in self._good_hosts
+            and headers.get(b"content-type") == JSON
+            and b"content-encoding" not in headers
+            and not self._observers.all
+        )
+
+    @property
+    def free(self) -> bool:
+        """Whether one more request may be under way."""
+        return self._counts.open < self._most
 
     async def _attempt(self, scope: Scope, receive: Receive) -> tuple[HttpAnswer, str | None]:
         """The answer, and the code of the problem that it tells, if it tells one."""

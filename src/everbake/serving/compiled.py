@@ -1,6 +1,7 @@
 """A compiled model that answers in the worker itself: microseconds a row."""
 
 import asyncio
+from collections.abc import Callable
 
 from everbake.runtimes.columns import RowRefusedError
 from everbake.runtimes.kinds import load
@@ -8,7 +9,7 @@ from everbake.serving.decode import Row
 from everbake.serving.problems import Place, ProblemError
 
 # A row takes microseconds: so many of them hold up the other requests by a millisecond or so.
-_MOST_IN_LOOP = 256
+MOST_AT_ONCE = 256
 
 
 class CompiledAnswers:
@@ -28,9 +29,16 @@ class CompiledAnswers:
         return True
 
     @property
-    def at_once(self) -> bool:
+    def at_once(self) -> Callable[[list[Row]], list[object]] | None:
         """It asks nobody else."""
-        return True
+        return self._at_once
+
+    def _at_once(self, rows: list[Row]) -> list[object]:
+        try:
+            return self._runtime.answer(rows)
+        except RowRefusedError as refused:
+            place = Place(refused.row, refused.column)
+            raise ProblemError("EB516", str(refused), place) from None
 
     @property
     def waiting(self) -> int:
@@ -43,13 +51,9 @@ class CompiledAnswers:
         Raises:
             ProblemError: the model cannot answer a row.
         """
-        try:
-            if len(rows) > _MOST_IN_LOOP:
-                return await asyncio.to_thread(self._runtime.answer, rows)
-            return self._runtime.answer(rows)
-        except RowRefusedError as refused:
-            place = Place(refused.row, refused.column)
-            raise ProblemError("EB516", str(refused), place) from None
+        if len(rows) > MOST_AT_ONCE:
+            return await asyncio.to_thread(self._at_once, rows)
+        return self._at_once(rows)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -49,14 +49,24 @@ class DirectCycle:
         self.response_started = False
         self.response_complete = False
         self.message_event = _SEEN
+        protocol.app.reading(1)
+
+    def abandon(self) -> None:
+        """The caller has gone."""
+        if self.more_body:
+            self.more_body = False
+            self._protocol.app.reading(-1)
 
     async def receive(self) -> Message:
         """The body, which is there."""
         return {"type": "http.request", "body": self.body, "more_body": False}
 
     def start(self) -> None:
-        """The body has arrived: answer."""
-        service = self._protocol.app
+        """The body has arrived: answer, in one go if it is a usual request."""
+        protocol, service = self._protocol, self._protocol.app
+        service.reading(-1)
+        if service.at_once(protocol.url, protocol.headers, self.body, self._finish):
+            return
         self._coroutine = service.answered(self._scope, self.receive)
         self._step(None)
 
@@ -130,6 +140,14 @@ class DirectProtocol(BoundedProtocol):
         self.scope["method"] = "POST"
         self.scope["path"] = path.decode("ascii")
         return True
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is waited for any more."""
+        cycle: object = self.cycle
+        if isinstance(cycle, DirectCycle):
+            cycle.abandon()
+        super().connection_lost(exc)
 
     @override
     def on_message_complete(self) -> None:

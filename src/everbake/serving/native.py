@@ -127,9 +127,8 @@ class NativeAnswers:
         return self._alive
 
     @property
-    def at_once(self) -> bool:
+    def at_once(self) -> None:
         """Its host answers."""
-        return False
 
     @property
     def waiting(self) -> int:

@@ -1,6 +1,6 @@
 """Who answers for which model now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -36,8 +36,8 @@ class Answers(Protocol):
         """Whether it can still answer anything."""
 
     @property
-    def at_once(self) -> bool:
-        """Whether it answers in the worker itself, and waits for nobody."""
+    def at_once(self) -> Callable[[list[Row]], list[object]] | None:
+        """The same for few rows, in the worker itself and without waiting; None for a host."""
 
     @property
     def waiting(self) -> int:
@@ -111,8 +111,8 @@ class Live:
     @property
     def at_once(self) -> bool:
         """Whether all that may answer does so in the worker itself, without waiting for a host."""
-        beside = self.challenger
-        return self.loaded.answers.at_once and (beside is None or beside.loaded.answers.at_once)
+        both = [self.loaded] if self.challenger is None else [self.loaded, self.challenger.loaded]
+        return all(each.answers.at_once is not None for each in both)
 
     @property
     def alive(self) -> bool:

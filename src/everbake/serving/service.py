@@ -1,13 +1,13 @@
 """A worker's parts put together, as an ASGI application with a lifespan."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from everbake.ports import Blobs, Clock, Reader
-from everbake.serving.answering import Answering
+from everbake.serving.answering import Answering, Outcome
 from everbake.serving.app import App
 from everbake.serving.counts import Counts
 from everbake.serving.health import ReadyEndpoint, alive
@@ -18,12 +18,16 @@ from everbake.serving.mlflow import Scoring
 from everbake.serving.native import Limits, Opener
 from everbake.serving.observing import Observers
 from everbake.serving.openapi import ModelsEndpoint, OpenApiEndpoint
+from everbake.serving.problems import ProblemError
 from everbake.serving.router import Router
 from everbake.serving.segments import LogPlace, PredictionLog, Sync
 from everbake.serving.telling import MetricsEndpoint
-from everbake.serving.v1 import PredictEndpoint
+from everbake.serving.v1 import PredictEndpoint, sent
 from everbake.serving.v2 import OpenInference
 from everbake.serving.watch import Watcher, WatchPlace
+
+Headers = Sequence[tuple[bytes, bytes]]
+Told = Callable[[HttpAnswer], None]
 
 _BEFORE, _BEHIND = b"/v1/models/", b"/predict"
 _ALWAYS = ("/healthz", "/readyz", "/metrics")  # answered also under overload
@@ -101,11 +105,26 @@ class Service:
 
     def direct(self, path: bytes) -> bool:
         """Whether this address is that of a model which answers at once, and nobody observes."""
-        name = path[len(_BEFORE) : -len(_BEHIND)]
-        if path != _BEFORE + name + _BEHIND or self._observers.all:
+        live = self._router.live.get(_model(path))
+        free = self._app.free and not self._observers.all
+        return live is not None and live.at_once and free
+
+    def at_once(self, path: bytes, headers: Headers, body: bytes, told: Told) -> bool:
+        """Answer a usual request in one go; false where `answered` has to look at it."""
+        headers_by_name = dict(headers)
+        if not self._app.usual(headers_by_name, len(headers)):
             return False
-        live = self._router.live.get(name.decode("latin-1"))
-        return live is not None and live.at_once
+        key = headers_by_name.get(b"everbake-key")
+        name = key.decode("latin-1") if key else None
+
+        def tell(outcome: Outcome | ProblemError) -> None:
+            told(sent(outcome))
+
+        return self._answering.at_once(_model(path), body, name, tell)
+
+    def reading(self, requests: int) -> None:
+        """So many more requests (or fewer) are under way, whose bodies have not arrived."""
+        self._counts.open += requests
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -121,6 +140,12 @@ class Service:
         self._counts.close()
         await self._observers.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _model(path: bytes) -> str:
+    """The model whose predictions are asked for at this address, or an empty text."""
+    name = path[len(_BEFORE) : -len(_BEHIND)]
+    return name.decode("latin-1") if path == _BEFORE + name + _BEHIND else ""
 
 
 def endpoints(

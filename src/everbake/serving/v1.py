@@ -3,8 +3,9 @@
 import msgspec
 
 from everbake.serving.answering import Answering, Outcome
-from everbake.serving.http import HttpAnswer, HttpRequest
+from everbake.serving.http import PROBLEM, HttpAnswer, HttpRequest
 from everbake.serving.partial import FAILED
+from everbake.serving.problems import ProblemError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,6 +36,13 @@ def key_of(request: HttpRequest) -> str | None:
     """What the caller gave to be answered by the same version each time."""
     key = request.headers.get(b"everbake-key")
     return key.decode("latin-1") if key else None
+
+
+def sent(outcome: Outcome | ProblemError) -> HttpAnswer:
+    """The answer to a request that was answered at once."""
+    if isinstance(outcome, ProblemError):
+        return HttpAnswer(outcome.document(), PROBLEM, outcome.status, outcome.headers)
+    return HttpAnswer(_encode(_told(outcome)))
 
 
 def _told(outcome: Outcome) -> dict[str, object]:
