@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,8 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from everbake import wiring
 
-    # Whoever answers comes first.
-    os.nice(19)
+    _step_back()
     with wiring.recording(told.project.absolute()) as found:
         if found is None:  # whoever has it ends soon, or is a command
             sys.exit(_BUSY)
@@ -47,6 +47,17 @@ def _again(look: Callable[[], None], pause: float) -> NoReturn:
             _log.exception("what was answered cannot be recorded")
             time.sleep(_AGAIN)
         time.sleep(pause)
+
+
+def _step_back() -> None:
+    """Whoever answers comes first.
+
+    Linux shares processors among sessions before it shares them among their processes, where
+    autogroups are on: the session then has to step back as well.
+    """
+    os.nice(19)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
 
 
 def _parser() -> argparse.ArgumentParser:
