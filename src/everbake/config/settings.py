@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from everbake.errors import UsageError
 
 Sync = Literal["none", "tick"]
+Full = Literal["refuse", "answer"]
 _SHORTEST, _LONGEST = 0.1, 3600.0
 
 
@@ -23,6 +24,7 @@ class Settings:
         port: of the prediction server; 0 picks a free one.
         workers: processes that answer.
         log_sync: `none`, or `tick` to sync the prediction log before answers leave.
+        log_full: `refuse` what cannot be logged, or `answer` it all the same and count it.
         allow_hosts: further values of the Host header, beside those of this machine.
         request_bytes: of a request's body, at most.
         request_rows: of a request, at most.
@@ -36,6 +38,7 @@ class Settings:
     port: int = 8322
     workers: int = 1
     log_sync: Sync = "none"
+    log_full: Full = "refuse"
     allow_hosts: tuple[str, ...] = ()
     request_bytes: int = 10 * 1024 * 1024
     request_rows: int = 10_000
@@ -77,6 +80,7 @@ def load_settings(project: Path, environment: Mapping[str, str] = os.environ) ->
         port=whole("port", range(65536)),
         workers=whole("workers", range(1, 257)),
         log_sync=_sync(values.get("log_sync", "none"), path),
+        log_full=_full(values.get("log_full", "refuse"), path),
         allow_hosts=_texts(values.get("allow_hosts", ()), path),
         request_bytes=whole("request_bytes", range(1024, 2**30 + 1)),
         request_rows=whole("request_rows", range(1, 10**7 + 1)),
@@ -130,6 +134,14 @@ def _sync(value: object, path: Path) -> Sync:
             known: Sync = choice
             return known
     raise _wrong(path, f'log_sync is {value!r}, neither "none" nor "tick"')
+
+
+def _full(value: object, path: Path) -> Full:
+    for choice in get_args(Full):
+        if value == choice:
+            known: Full = choice
+            return known
+    raise _wrong(path, f'log_full is {value!r}, neither "refuse" nor "answer"')
 
 
 def _texts(value: object, path: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Live, Loaded, Role, Router
-from everbake.serving.segments import PredictionLog
+from everbake.serving.segments import Full, PredictionLog
 from everbake.serving.shadows import Read, Shadows
 
 _COUNTED = 422  # this and what the server is to blame for counts against the version
@@ -31,6 +31,7 @@ class Outcome:
         predictions: one a row, None where the model failed.
         ids: one prediction id a row.
         errors: why there is no prediction, by the position of the row.
+        logged: whether it stands in the log.
     """
 
     model: str
@@ -38,6 +39,12 @@ class Outcome:
     predictions: list[object]
     ids: list[str]
     errors: Mapping[int, str] = field(default_factory=dict)
+    logged: bool = True
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What the caller is told beside the answer."""
+        return () if self.logged else ((b"everbake-unlogged", b"1"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +75,18 @@ class Answering:
         log: where answers are written before they leave.
         now: the time.
         counts: what is answered.
+        full: what to do with answers that cannot be logged.
     """
 
     def __init__(
-        self, router: Router, log: PredictionLog, now: Callable[[], float], counts: Counts
+        self,
+        router: Router,
+        log: PredictionLog,
+        now: Callable[[], float],
+        counts: Counts,
+        full: Full,
     ) -> None:
+        self._full = full
         self._counts = counts
         self._router = router
         self._log = log
@@ -137,30 +151,33 @@ class Answering:
             live.generation,
             time.perf_counter() - started,
         )
-        errors = await self._write(name, answered)
+        errors = errors_of(predictions)
+        logged = await self._write(name, answered, errors)
         observing.counted(len(rows))
         self._counts.answered(name, arm.version, arm.role, len(rows), answered.seconds)
-        if live.challenger is not None and live.challenger.kind == "shadow":
+        if logged and live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, read, answered)
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
-        return Outcome(name, arm.version, predictions, ids, errors)
+        return Outcome(name, arm.version, predictions, ids, errors, logged)
 
-    async def _write(self, name: str, answered: Answered) -> dict[int, str]:
-        """Log what was answered; why there is no prediction, by the position of the row.
+    async def _write(self, name: str, answered: Answered, errors: Mapping[int, str]) -> bool:
+        """Log what was answered; whether it was logged.
 
         Raises:
-            ProblemError: it cannot be logged.
+            ProblemError: it cannot be logged, and is not to be answered then.
         """
-        errors = errors_of(answered.predictions)
         if errors:
             answered, failed = parted(answered, errors)
             await self._log.append(name, failed)
         trouble = await self._log.append(name, answered)
-        if trouble is not None:
+        if trouble is None:
+            return True
+        if self._full == "refuse":
             self._counts.failed(name, answered.version, answered.role, "EB520")
             raise _unlogged(trouble)
-        return errors
+        self._counts.unlogged[name] += len(answered.ids)
+        return False
 
     async def _failed(
         self,

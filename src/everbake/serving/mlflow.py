@@ -79,7 +79,8 @@ class Scoring:
         outcome = await self._answering.predict(
             name, lambda decoder: decoder.check(read(decoder)), key_of(request)
         )
-        return HttpAnswer(_encode({"predictions": outcome.predictions, "ids": outcome.ids}))
+        told = _encode({"predictions": outcome.predictions, "ids": outcome.ids})
+        return HttpAnswer(told, headers=outcome.headers)
 
     def _model(self, request: HttpRequest) -> str:
         """The model that the request names, or the only one there is."""

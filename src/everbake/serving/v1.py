@@ -28,7 +28,7 @@ class PredictEndpoint:
         outcome = await self._answering.predict(
             name, lambda decoder: decoder.decode(body), key_of(request)
         )
-        return HttpAnswer(_encode(_told(outcome)))
+        return HttpAnswer(_encode(_told(outcome)), headers=outcome.headers)
 
 
 def key_of(request: HttpRequest) -> str | None:
