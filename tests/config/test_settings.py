@@ -27,6 +27,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("workers = 0", "workers is 0"),
         ('ledger = "mysql://x"', "ledger is neither"),
         ('log_sync = "always"', "log_sync"),
+        ('log_full = "drop"', "log_full"),
         ("allow_hosts = 3", "allow_hosts"),
         ('otel_endpoint = "localhost:4318"', "otel_endpoint is"),
         ('log_keep = "long"', "log_keep is 'long'"),

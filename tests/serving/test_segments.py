@@ -168,3 +168,31 @@ def test_nothing_is_answered_that_cannot_be_logged(project):
     assert 503 in codes
     assert codes[0] == 200
     assert [row["id"] for row in predictions(project.path, "line")] == ids
+
+
+def test_what_cannot_be_logged_is_answered_where_that_is_wanted(project):
+    project.deploy(1, project.bundle())
+    project.start("--file-limit", "4000", "--full", "answer")
+    rows = [{"feature": 1}] * 10
+    tensor = {"name": "feature", "shape": [10], "datatype": "FP64", "data": [1.0] * 10}
+    binary = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+    asked = (
+        (URL, {"rows": rows}),
+        ("/v2/models/line/infer", {"inputs": [tensor]}),
+        ("/v2/models/line/infer", binary),
+        ("/invocations", {"dataframe_records": rows}),
+    )
+    logged, unlogged = 0, {address: 0 for address, _ in asked}
+    with httpx.Client(base_url=project.url, trust_env=False, timeout=20) as client:
+        for at in range(120):
+            address, body = asked[at % len(asked)]
+            answer = client.post(address, json=body)
+            assert answer.status_code == 200, answer.text
+            mark = answer.headers.get("everbake-unlogged")
+            assert mark in (None, "1")
+            logged += 10 * (mark is None)
+            unlogged[address] += 10 * (mark == "1")
+        metrics = client.get("/metrics").text
+    assert all(unlogged.values())
+    assert len(list(predictions(project.path, "line"))) == logged > 0
+    assert f'everbake_unlogged_total{{model="line"}} {float(sum(unlogged.values()))}' in metrics

@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--worker", type=int, default=0)
     parser.add_argument("--sync", default="none")
+    parser.add_argument("--full", default="refuse")
     parser.add_argument("--body", type=int, default=10 * 1024 * 1024)
     parser.add_argument("--requests", type=int, default=1024)
     parser.add_argument("--file-limit", type=int)
@@ -95,6 +96,7 @@ def main() -> None:
         told.project / ".everbake",
         told.worker,
         sync=told.sync,
+        full=told.full,
         bounds=Bounds(hosts=("models.example",), body=told.body, requests=told.requests),
         limits=Limits(waiting=8, seconds=1.5),
     )

@@ -13,6 +13,7 @@ from everbake.core.spec import parse_span
 from everbake.errors import RecipeError, UsageError
 
 Sync = Literal["none", "tick"]
+Full = Literal["refuse", "answer"]
 _SHORTEST, _LONGEST = 0.1, 3600.0
 
 
@@ -27,6 +28,7 @@ class Settings:
         log_sync: `none`, or `tick` to sync the prediction log before answers leave.
         log_keep: seconds that what was answered is kept; written as a span, such as `90d`.
         log_bytes: of it, at most; written as `50G`, or as a number.
+        log_full: `refuse` what cannot be logged, or `answer` it all the same and count it.
         allow_hosts: further values of the Host header, beside those of this machine.
         request_bytes: of a request's body, at most.
         request_rows: of a request, at most.
@@ -42,6 +44,7 @@ class Settings:
     log_sync: Sync = "none"
     log_keep: float = 90 * 86400.0
     log_bytes: int = 50 * 2**30
+    log_full: Full = "refuse"
     allow_hosts: tuple[str, ...] = ()
     request_bytes: int = 10 * 1024 * 1024
     request_rows: int = 10_000
@@ -85,6 +88,7 @@ def load_settings(project: Path, environment: Mapping[str, str] = os.environ) ->
         log_sync=_sync(values.get("log_sync", "none"), path),
         log_keep=_span(values.get("log_keep", "90d"), path),
         log_bytes=_size(values.get("log_bytes", default.log_bytes), path),
+        log_full=_full(values.get("log_full", "refuse"), path),
         allow_hosts=_texts(values.get("allow_hosts", ()), path),
         request_bytes=whole("request_bytes", range(1024, 2**30 + 1)),
         request_rows=whole("request_rows", range(1, 10**7 + 1)),
@@ -153,6 +157,14 @@ def _sync(value: object, path: Path) -> Sync:
             known: Sync = choice
             return known
     raise _wrong(path, f'log_sync is {value!r}, neither "none" nor "tick"')
+
+
+def _full(value: object, path: Path) -> Full:
+    for choice in get_args(Full):
+        if value == choice:
+            known: Full = choice
+            return known
+    raise _wrong(path, f'log_full is {value!r}, neither "refuse" nor "answer"')
 
 
 def _texts(value: object, path: Path) -> tuple[str, ...]:

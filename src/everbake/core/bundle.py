@@ -16,12 +16,14 @@ class Input:
         type: as in the contract.
         nullable: whether `null` is allowed.
         needed: whether the model fails, or answers differently, without it.
+        private: whether its values stay out of the prediction log.
     """
 
     name: str
     type: ColumnType
     nullable: bool
     needed: bool
+    private: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ OffenceCode = Literal["null", "infinite", "range", "category", "type"]
 ROW = "__row"
 HASH = "__hash"
 HIDDEN = (ROW, HASH)
+VEIL = "(private)"  # in place of a value that is not shown
 
 SHOWN = 10  # places named for one kind of offence in one column
 MAX_CATEGORIES = 50  # a column with more distinct texts has no categories
@@ -28,12 +29,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Special:
-    """The columns that are more than features."""
+    """The columns that are more than features; values of `private` ones are never shown."""
 
     label: str
     time: str | None = None
     key: str | None = None
     group: str | None = None
+    private: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -156,9 +158,22 @@ class Summary:
         """The summary of one column, None if no file has it."""
         return self._by_name.get(name)
 
+    def veiled(self, private: tuple[str, ...]) -> "Summary":
+        """The same without a value of these columns: counts and places stay."""
+        columns = (_veiled(each) if each.name in private else each for each in self.columns)
+        return replace(self, columns=tuple(columns))
+
     @cached_property
     def _by_name(self) -> dict[str, ColumnSummary]:
         return {column.name: column for column in self.columns}
+
+
+def _veiled(column: ColumnSummary) -> ColumnSummary:
+    offences = tuple(
+        replace(each, first=tuple(replace(place, value=VEIL) for place in each.first))
+        for each in column.offences
+    )
+    return replace(column, min=None, max=None, categories=None, offences=offences)
 
 
 def lowest(one: float | None, other: float | None) -> float | None:

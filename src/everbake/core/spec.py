@@ -11,6 +11,7 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from everbake.core.dataset import Special
 from everbake.errors import RecipeError
 
 Better = Literal["lower", "higher"]
@@ -132,6 +133,7 @@ class Table:
         group: the column whose rows belong together (a patient, a user).
         label_delay: how long after a prediction its label is known, such as `"45d"`.
         from_predictions: whether answers whose labels have come are rows to learn from.
+        private: columns whose values stay out of the prediction log, findings and contracts.
     """
 
     label: str
@@ -141,12 +143,30 @@ class Table:
     group: str | None = None
     label_delay: str | None = None
     from_predictions: bool = False
+    private: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.label:
             raise RecipeError("EB204", "Table(label=) is empty", mend="name the label column")
         if self.label_delay is not None:
             parse_span(self.label_delay)
+        object.__setattr__(self, "private", tuple(self.private))
+        if self.label in self.private:
+            raise RecipeError(
+                "EB204", "Table(private=) holds the label", mend="the label is judged in the open"
+            )
+        if self.private and self.from_predictions:
+            raise RecipeError(
+                "EB204",
+                "Table(from_predictions=True) with private columns",
+                why="the log, which is to be learnt from, does not hold their values",
+                mend="drop one of the two",
+            )
+
+    @property
+    def special(self) -> Special:
+        """The columns that are more than features."""
+        return Special(self.label, self.time, self.key, self.group, self.private)
 
     @property
     def maturity(self) -> float:

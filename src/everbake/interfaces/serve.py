@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         told.worker,
         told.poll_ms / 1000,
         settings.log_sync,
+        settings.log_full,
         Bounds(settings.allow_hosts, settings.request_bytes),
         Limits(settings.request_rows, settings.waiting, settings.request_seconds),
         gone.is_set,

@@ -18,7 +18,7 @@ from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Live, Loaded, Role, Router
-from everbake.serving.segments import PredictionLog
+from everbake.serving.segments import Full, PredictionLog
 from everbake.serving.shadows import Read, Shadows
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Outcome:
         predictions: one a row, None where the model failed.
         ids: one prediction id a row.
         errors: why there is no prediction, by the position of the row.
+        logged: whether it stands in the log.
     """
 
     model: str
@@ -44,6 +45,12 @@ class Outcome:
     predictions: list[object]
     ids: list[str]
     errors: Mapping[int, str] = field(default_factory=dict)
+    logged: bool = True
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What the caller is told beside the answer."""
+        return () if self.logged else ((b"everbake-unlogged", b"1"),)
 
     def whole(self) -> "Outcome":
         """This, for protocols that know no request of which only some rows are answered.
@@ -87,11 +94,18 @@ class Answering:
         log: where answers are written before they leave.
         now: the time.
         counts: what is answered.
+        full: what to do with answers that cannot be logged.
     """
 
     def __init__(
-        self, router: Router, log: PredictionLog, now: Callable[[], float], counts: Counts
+        self,
+        router: Router,
+        log: PredictionLog,
+        now: Callable[[], float],
+        counts: Counts,
+        full: Full,
     ) -> None:
+        self._full = full
         self._counts = counts
         self._router = router
         self._log = log
@@ -149,21 +163,22 @@ class Answering:
             ids,
             now,
             arm.version,
-            rows,
+            arm.loaded.decoder.veiled(rows),
             predictions,
             key,
             arm.role,
             live.generation,
             time.perf_counter() - started,
         )
-        errors = await self._write(name, answered)
+        errors = errors_of(predictions)
+        logged = await self._write(name, answered, errors)
         observing.counted(len(rows))
         self._counts.answered(name, arm.version, arm.role, len(rows), answered.seconds)
-        if live.challenger is not None and live.challenger.kind == "shadow":
+        if logged and live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, read, answered)
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
-        return Outcome(name, arm.version, predictions, ids, errors)
+        return Outcome(name, arm.version, predictions, ids, errors, logged)
 
     def at_once(self, name: str, body: bytes, key: str | None, told: Told) -> bool:
         """Answer a usual request in one go; false where it is anything but that.
@@ -196,8 +211,9 @@ class Answering:
             return False
         ids = [first, *(self._ids.draw(now) for _ in range(len(rows) - 1))]
         seconds = time.perf_counter() - started
+        veiled = arm.loaded.decoder.veiled(rows)
         answered = Answered(
-            ids, now, arm.version, rows, predictions, key, arm.role, live.generation, seconds
+            ids, now, arm.version, veiled, predictions, key, arm.role, live.generation, seconds
         )
         written = self._log.append(name, answered)
         written.add_done_callback(partial(self._tell, name, live, answered, body, told))
@@ -214,32 +230,37 @@ class Answering:
     ) -> None:
         """Hand on what was answered at once, now that it is logged, or could not be."""
         trouble = written.result()
-        if trouble is not None:
+        if trouble is not None and self._full == "refuse":
             self._counts.failed(name, answered.version, answered.role, "EB520")
             self._counts.problems["EB520"] += 1
             told(_unlogged(trouble))
             return
-        rows = len(answered.ids)
+        rows, logged = len(answered.ids), trouble is None
+        if not logged:
+            self._counts.unlogged[name] += rows
         self._counts.answered(name, answered.version, answered.role, rows, answered.seconds)
-        if live.challenger is not None and live.challenger.kind == "shadow":
+        if logged and live.challenger is not None and live.challenger.kind == "shadow":
             self._shadows.offer(name, live, lambda decoder: decoder.decode(body), answered)
-        told(Outcome(name, answered.version, answered.predictions, answered.ids))
+        predictions, ids = answered.predictions, answered.ids
+        told(Outcome(name, answered.version, predictions, ids, logged=logged))
 
-    async def _write(self, name: str, answered: Answered) -> dict[int, str]:
-        """Log what was answered; why there is no prediction, by the position of the row.
+    async def _write(self, name: str, answered: Answered, errors: Mapping[int, str]) -> bool:
+        """Log what was answered; whether it was logged.
 
         Raises:
-            ProblemError: it cannot be logged.
+            ProblemError: it cannot be logged, and is not to be answered then.
         """
-        errors = errors_of(answered.predictions)
         if errors:
             answered, failed = parted(answered, errors)
             await self._log.append(name, failed)
         trouble = await self._log.append(name, answered)
-        if trouble is not None:
+        if trouble is None:
+            return True
+        if self._full == "refuse":
             self._counts.failed(name, answered.version, answered.role, "EB520")
             raise _unlogged(trouble)
-        return errors
+        self._counts.unlogged[name] += len(answered.ids)
+        return False
 
     async def _failed(
         self,

@@ -48,6 +48,7 @@ class Numbers(msgspec.Struct):
         problems: all documents that say why a request was not answered, by code.
         open: requests under way, at this moment.
         resident: bytes of memory, at this moment.
+        unlogged: rows that were answered and could not be logged, by model.
     """
 
     pid: int = 0
@@ -57,6 +58,7 @@ class Numbers(msgspec.Struct):
     shadows_shed: dict[str, int] = {}
     open: int = 0
     resident: int = 0
+    unlogged: dict[str, int] = {}
 
     def add(self, other: "Numbers") -> None:
         """Add what somebody else has counted, but nothing that was true at a moment."""
@@ -68,6 +70,7 @@ class Numbers(msgspec.Struct):
         self.failures = Counter(self.failures) + Counter(other.failures)
         self.problems = Counter(self.problems) + Counter(other.problems)
         self.shadows_shed = Counter(self.shadows_shed) + Counter(other.shadows_shed)
+        self.unlogged = Counter(self.unlogged) + Counter(other.unlogged)
 
 
 class Counts:
@@ -87,6 +90,7 @@ class Counts:
         self._before = Numbers()
         self.problems: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()
+        self.unlogged: Counter[str] = Counter()
         self.open = 0
 
     def answered(self, model: str, version: int, role: str, rows: int, seconds: float) -> None:
@@ -126,6 +130,7 @@ class Counts:
         failures = {_name(*arm): count for arm, count in self._failures.items()}
         problems, shed = dict(self.problems), dict(self.shed)
         found = Numbers(os.getpid(), answers, failures, problems, shed, self.open, _resident())
+        found.unlogged = dict(self.unlogged)
         found.add(self._before)
         return found
 

@@ -69,7 +69,15 @@ class RequestDecoder:
         self._fast = _fast_decoder(inputs)
         self._optional = tuple(i for i in inputs if not i.needed)
         self._nullable_texts = tuple(i.name for i in inputs if i.nullable and _quoted(i))
+        self._private = frozenset(i.name for i in inputs if i.private)
         self._texts = sum(1 + _quoted(i) for i in inputs)  # of a full row: names and values
+
+    def veiled(self, rows: list[Row]) -> list[Row]:
+        """The rows as they may be written down: without the values of private columns."""
+        if not self._private:
+            return rows
+        private = self._private
+        return [{n: None if n in private else v for n, v in row.items()} for row in rows]
 
     def decode(self, body: bytes) -> list[Row]:
         """The rows of a request.

@@ -80,7 +80,8 @@ class Scoring:
             name, lambda decoder: decoder.check(read(decoder)), key_of(request)
         )
         whole = outcome.whole()
-        return HttpAnswer(_encode({"predictions": whole.predictions, "ids": whole.ids}))
+        told = _encode({"predictions": whole.predictions, "ids": whole.ids})
+        return HttpAnswer(told, headers=whole.headers)
 
     def _model(self, request: HttpRequest) -> str:
         """The model that the request names, or the only one there is."""

@@ -22,6 +22,7 @@ import msgspec
 from everbake.core.frames import SUFFIX, Answered, FrameWriter, SegmentHeader, framed
 
 Sync = Literal["none", "tick"]
+Full = Literal["refuse", "answer"]
 
 _FULL = 64 * 1024 * 1024
 _encode = msgspec.msgpack.Encoder().encode

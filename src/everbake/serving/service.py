@@ -20,7 +20,7 @@ from everbake.serving.observing import Observers
 from everbake.serving.openapi import ModelsEndpoint, OpenApiEndpoint
 from everbake.serving.problems import ProblemError
 from everbake.serving.router import Router
-from everbake.serving.segments import LogPlace, PredictionLog, Sync
+from everbake.serving.segments import Full, LogPlace, PredictionLog, Sync
 from everbake.serving.telling import MetricsEndpoint
 from everbake.serving.v1 import PredictEndpoint, sent
 from everbake.serving.v2 import OpenInference
@@ -59,6 +59,7 @@ class Worker:
         number: of the worker.
         poll: seconds between two looks at the ledger.
         sync: of the prediction log.
+        full: what to do with answers that it cannot take.
         bounds: of requests.
         limits: of native sessions.
         orphaned: whether the owner is gone.
@@ -69,6 +70,7 @@ class Worker:
     number: int
     poll: float = 0.05
     sync: Sync = "none"
+    full: Full = "refuse"
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
     orphaned: Callable[[], bool] = lambda: False
@@ -83,7 +85,7 @@ class Service:
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
         self._counts = Counts(state / "serving", number)
-        self._answering = Answering(router, self._log, sources.clock.now, self._counts)
+        self._answering = Answering(router, self._log, sources.clock.now, self._counts, worker.full)
         place = WatchPlace(state / "serving", number, worker.poll, worker.orphaned)
         points = endpoints(router, self._answering, place, state / "record.sock")
         points["/metrics"] = MetricsEndpoint(self._counts, router, sources.reader, state / "log")

@@ -116,7 +116,12 @@ def _counted(workers: Iterable[Numbers]) -> "Iterator[Metric]":
     )
     for model, count in total.shadows_shed.items():
         shed.add_metric([model], count)
-    yield from (failures, problems, shed)
+    unlogged = CounterMetricFamily(
+        "everbake_unlogged", "Rows that were answered and not logged.", labels=["model"]
+    )
+    for model, count in total.unlogged.items():
+        unlogged.add_metric([model], count)
+    yield from (failures, problems, shed, unlogged)
 
 
 def _answered(answers: Mapping[str, Answers]) -> "Iterator[Metric]":

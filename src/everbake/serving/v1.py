@@ -29,7 +29,7 @@ class PredictEndpoint:
         outcome = await self._answering.predict(
             name, lambda decoder: decoder.decode(body), key_of(request)
         )
-        return HttpAnswer(_encode(_told(outcome)))
+        return HttpAnswer(_encode(_told(outcome)), headers=outcome.headers)
 
 
 def key_of(request: HttpRequest) -> str | None:
@@ -42,7 +42,7 @@ def sent(outcome: Outcome | ProblemError) -> HttpAnswer:
     """The answer to a request that was answered at once."""
     if isinstance(outcome, ProblemError):
         return HttpAnswer(outcome.document(), PROBLEM, outcome.status, outcome.headers)
-    return HttpAnswer(_encode(_told(outcome)))
+    return HttpAnswer(_encode(_told(outcome)), headers=outcome.headers)
 
 
 def _told(outcome: Outcome) -> dict[str, object]:

@@ -229,9 +229,9 @@ def _answer(outcome: Outcome, asked: _Request) -> HttpAnswer:
         content["id"] = asked.id
     head = _encode(content)
     if not blocks:
-        return HttpAnswer(head)
+        return HttpAnswer(head, headers=outcome.headers)
     length = ((b"inference-header-content-length", b"%d" % len(head)),)
-    return HttpAnswer(b"".join([head, *blocks]), _OCTETS, headers=length)
+    return HttpAnswer(b"".join([head, *blocks]), _OCTETS, headers=(*length, *outcome.headers))
 
 
 def _wanted(tensors: tuple[Tensor, ...], asked: _Request) -> list[tuple[Tensor, bool]]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from everbake.core.contract import Contract, Parsed
-from everbake.core.dataset import Special
 from everbake.core.facts import (
     BatchAccepted,
     BatchQuarantined,
@@ -77,8 +76,7 @@ def _contract(model: ModelState, ports: Ports) -> Contract | None:
         fact = expected(ports.ledger.find(str(rows[0]["fact"])), DataArrived)
         return msgspec.json.decode(fact.contract, type=Contract)
 
-    table = model.spec.table
-    special = Special(table.label, table.time, table.key, table.group)
+    special = model.spec.table.special
     return ports.contracts.read(model.model, special, contract_of(model), at)
 
 

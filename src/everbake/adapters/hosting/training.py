@@ -16,7 +16,6 @@ from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.bundle import Bundle, Input
 from everbake.core.contract import Contract, Parsed, ParseOrder
-from everbake.core.dataset import Special
 from everbake.core.decision import Check, Verdict
 from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.redact import kept
@@ -67,14 +66,13 @@ class HostTraining:
     def parse(self, batch: Batch, stage: Path, contract: Contract | None, first_row: int) -> Parsed:
         """Read, check and stage a batch."""
         host = self._hosts.get(batch.snapshot, batch.spec.source)
-        table = batch.spec.table
         order = ParseOrder(
             sources=tuple(str(Path(source).absolute()) for source in batch.sources),
             names=batch.names,
             stage=str(stage.absolute()),
             contract=contract,
             first_row=first_row,
-            special=Special(table.label, table.time, table.key, table.group),
+            special=batch.spec.table.special,
             mode=batch.mode,
         )
         with self._work.passing(f"parse-{uuid.uuid4().hex}") as folder:
@@ -249,6 +247,7 @@ class HostTraining:
         outcome: JobOutcome,
         step: str,
     ) -> Bundle:
+        private = pinned.spec.table.private
         folder = self._work.step(pinned.run, step)
         compiled = report.runtime != "native"
         return Bundle(
@@ -266,14 +265,14 @@ class HostTraining:
             why_runtime=report.why,
             artifact=self._blobs.put_file(folder / "model.bin"),
             artifact_format=report.form,
-            inputs=_inputs(report, arrived),
+            inputs=_inputs(report, arrived, private),
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
             refit=step == "refit",
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             python=platform.python_version(),
-            example=report.example,
+            example={n: v for n, v in report.example.items() if n not in private},
             native_above=report.native_above,
         )
 
@@ -343,7 +342,9 @@ def _lines(narrate: Callable[[str], None] | None) -> Iterator[Callable[[str], No
         narrate(kept(rest, os.environ))
 
 
-def _inputs(report: TrainReport, arrived: DataArrived) -> tuple[Input, ...]:
+def _inputs(
+    report: TrainReport, arrived: DataArrived, private: tuple[str, ...]
+) -> tuple[Input, ...]:
     """The columns of a request: types as stored, nulls as the contract allows them."""
     contract = msgspec.json.decode(arrived.contract, type=Contract)
 
@@ -352,7 +353,13 @@ def _inputs(report: TrainReport, arrived: DataArrived) -> tuple[Input, ...]:
         return rule is None or rule.nullable
 
     return tuple(
-        Input(column.name, column.type, nullable(column.name), column.name in report.needed)
+        Input(
+            column.name,
+            column.type,
+            nullable(column.name),
+            column.name in report.needed,
+            column.name in private,
+        )
         for column in report.columns
     )
 

@@ -188,7 +188,7 @@ def _judged(
         for source, read in zip(sources, reads, strict=True)
         if read.rows
     )
-    summary = Summary(rows, tuple(columns), shapes)
+    summary = Summary(rows, tuple(columns), shapes).veiled(order.special.private)
     if order.mode == "widen":
         contract, checked = widen(known, summary)
     else:

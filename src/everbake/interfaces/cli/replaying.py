@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from everbake import wiring
 from everbake.core.bundle import Bundle
@@ -39,7 +38,7 @@ def replay(project: Path, name: str, since: str, until: str | None, as_json: boo
     model, version = split_name(name)
     bundle, number, _ = bundle_of(project, model, version)
     begin, end = _moment(since), _moment(until) if until is not None else None
-    _refuse_private(project, bundle)
+    _refuse_private(bundle)
     with progress("replay"), wiring.passing(project, "replay") as folder:
         spool = folder / "labelled.jsonl"
         tally = _tally(project, bundle, (begin, end), spool)
@@ -130,11 +129,9 @@ def _moment(text: str) -> str:
     return stamp.isoformat(timespec="milliseconds")
 
 
-def _refuse_private(project: Path, bundle: Bundle) -> None:
+def _refuse_private(bundle: Bundle) -> None:
     """Refuse a version whose inputs the log does not hold in clear."""
-    row = wiring.reader(project).rows("models", {"model": bundle.model})[0]
-    table = msgspec.json.decode(str(row["spec"]))["table"]
-    private = {each.name for each in bundle.inputs if each.needed} & {*table.get("private", ())}
+    private = {each.name for each in bundle.inputs if each.needed and each.private}
     if private:
         raise DataError(
             "EB590",
