@@ -54,6 +54,8 @@ _NAMED = {
     "version": st.integers(1, 4),
     "label": st.text(min_size=1),
     "label_delay": st.sampled_from([None, "1h"]),
+    "private": st.sampled_from([(), ("a private one",)]),
+    "from_predictions": st.just(value=False),  # there is nothing private in it
     "rollout": st.sampled_from(["o1", "o2"]),
     "rolls": st.just(value=False),  # only a version that has a number can
     "verdict": st.sampled_from(["promoted", "rejected", "inconclusive"]),
