@@ -54,12 +54,28 @@ def test_a_queue_that_stands_is_refused_but_one_may_wait_behind_another():
     pace.begin(1, 0.0)
     pace.end(1.0)
     pace.begin(1, 1.0)
-    assert pace.admits(Queued(0, 0), 1, 1.5)
-    assert not pace.admits(Queued(5, 5), 1, 1.5)
+    assert pace.admits(Queued(5, 5), 1, 1.5)  # the first call of a host starts cold
+    pace.end(2.0)
+    pace.begin(1, 2.0)
+    assert pace.admits(Queued(0, 0), 1, 2.5)
+    assert not pace.admits(Queued(5, 5), 1, 2.5)
+
+
+def test_one_call_that_was_held_up_makes_no_row_dear():
+    pace = Pace(64)
+    for call in range(10):
+        pace.begin(10, call * 0.01)
+        pace.end(call * 0.01 + 0.01)  # 1 ms a row, without a rest
+    pace.begin(1, 0.1)
+    pace.end(0.4)
+    pace.begin(1, 0.4)
+    assert pace.admits(Queued(10, 10), 1, 0.4)
 
 
 def test_a_short_gap_in_too_much_work_allows_no_long_queue():
     pace = Pace(64)
+    pace.begin(1, -0.002)
+    pace.end(0.0)
     pace.begin(100, 0.0)
     pace.end(0.2)  # 2 ms a row
     pace.begin(1, 0.21)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 # with both, an accepted request takes no more than 40 ms longer than on an idle host.
 _PATIENCE = 0.02
 _BURST = 0.1  # seconds of idleness that are remembered
-_FADING = 0.8  # of what earlier calls count, at each new one
+_SLOWER = 1.25  # by which a row may be found to cost more than at the call before
+_CALLS = 2  # before what they took says what a row costs: the first one starts cold
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Pace:
 
     A burst upon an idle host waits, however long it takes: it is over soon. Work uses up the
     idleness before it. Without any left, more comes than the host can do; then a request is
-    refused that would wait for long, measured by what its own rows cost.
+    refused that would wait for long behind others, measured by what its own rows cost. What a row
+    costs is told by the cheapest of the recent calls: one that was held up says nothing.
 
     Args:
         most: requests that may wait.
@@ -35,8 +37,8 @@ class Pace:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._seconds = 0.0
-        self._rows = 0.0
+        self._row = 0.0  # seconds
+        self._calls = 0
         self._rest = _BURST  # idleness that no work has used up yet
         self._ended: float | None = None
         self._call: tuple[float, int] | None = None
@@ -46,9 +48,9 @@ class Pace:
         if queued.requests >= self._most:
             return False
         rest = self._rested(now)
-        if rest >= _BURST:
+        if rest >= _BURST or not queued.requests or self._calls < _CALLS:
             return True
-        row = self._seconds / self._rows if self._rows else 0.0
+        row = self._row
         wait = self._left(row, now) + queued.rows * row
         return wait <= rest + max(_PATIENCE, 2 * rows * row)
 
@@ -75,7 +77,8 @@ class Pace:
             return
         began, rows = self._call
         self._call = None
-        self._seconds = _FADING * self._seconds + now - began
-        self._rows = _FADING * self._rows + rows
+        cost = (now - began) / rows
+        self._row = min(cost, _SLOWER * self._row) if self._calls else cost
+        self._calls += 1
         self._rest = max(0.0, self._rest - (now - began))
         self._ended = now
