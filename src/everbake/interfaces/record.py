@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,7 +16,7 @@ from everbake.interfaces.parent import die_with
 
 _PAUSE = 0.05  # seconds between two looks
 _REST = 0.5  # seconds between two looks of the conversion
-_BUSY = 75  # exit code: another process records
+_BUSY = 0.1  # seconds, while another process records
 _AGAIN = 1.0  # seconds after a look that failed
 _log = logging.getLogger(__name__)
 
@@ -29,12 +29,13 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from everbake import wiring
 
-    _step_back()
-    with wiring.recording(told.project.absolute()) as found:
-        if found is None:  # whoever has it ends soon, or is a command
-            sys.exit(_BUSY)
+    with ExitStack() as stack:
+        project = told.project.absolute()
+        while (found := stack.enter_context(wiring.recording(project))) is None:
+            time.sleep(_BUSY)  # whoever has it ends soon, or is a command
         recorder, intake, keeper = found
         intake.start()
+        _step_back()
         threading.Thread(target=_again, args=(keeper.look, _REST), daemon=True).start()
         _again(recorder.look, _PAUSE)
 

@@ -25,6 +25,7 @@ from everbake.engine.owner import Owner
 from everbake.engine.watching import Folders, Watched
 from everbake.errors import ConflictError, DataError, EverbakeError, HealthError, RecipeError
 from everbake.serving.handover import acknowledged, survivors
+from everbake.wire import connected
 
 LOOK = 0.25  # seconds between two looks at folders and recipes
 READY = 90.0  # seconds for the workers to be ready; a worker gives its first models 60
@@ -153,15 +154,15 @@ class Workers:
             self._processes[name] = self._spawn(command)
 
     def wait_until_ready(self) -> None:
-        """Return when all workers answer.
+        """Return when all workers answer, and labels are taken.
 
         Raises:
             HealthError: one of them does not come up.
         """
-        folder = wiring.places(self._up.project).serving
+        there = wiring.places(self._up.project)
         until = time.monotonic() + READY
         pids = {process.pid for process in self._processes.values()}
-        while len(pids & {said["pid"] for _, said in acknowledged(folder)}) < self._up.workers:
+        while not self._ready(there, pids):
             dead = [p.returncode for p in self._processes.values() if p.poll() is not None]
             if dead or time.monotonic() > until:
                 raise HealthError(
@@ -171,6 +172,15 @@ class Workers:
                     mend="everbake doctor",
                 )
             time.sleep(0.01)
+
+    def _ready(self, there: wiring.Places, pids: set[int]) -> bool:
+        answering = pids & {said["pid"] for _, said in acknowledged(there.serving)}
+        if len(answering) < self._up.workers or not there.intake.exists():
+            return False
+        taking = connected(there.intake)
+        if taking is not None:
+            taking.close()
+        return taking is not None
 
     def stop(self) -> None:
         """Let the workers finish what they have begun, and end them; the recorder last."""

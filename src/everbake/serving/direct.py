@@ -119,6 +119,7 @@ class DirectProtocol(BoundedProtocol):
         self._in_headers = False
         self._begun = True
         keep = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        keep = keep and not self._leaving
         self.cycle = DirectCycle(self, self.scope, keep_alive=keep)  # type: ignore[assignment, arg-type]
 
     def _is_direct(self) -> bool:

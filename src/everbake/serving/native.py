@@ -123,8 +123,8 @@ class NativeAnswers:
 
     @property
     def alive(self) -> bool:
-        """Whether the host still answers."""
-        return self._alive
+        """Whether the host still answers: one that ended while nobody asked is seen, too."""
+        return self._alive and not self._connection.reader.at_eof()
 
     @property
     def at_once(self) -> None:
@@ -141,7 +141,7 @@ class NativeAnswers:
         Raises:
             ProblemError: too many wait, the host is gone, or the model failed on all rows.
         """
-        if not self._alive:
+        if not self.alive:
             raise _gone()
         queued = Queued(len(self._queue), self._rows)
         if not self._pace.admits(queued, len(rows), time.perf_counter()):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
 
 _HEADERS = 16 * 1024
+_LINGER = 0.5  # seconds
 _IGNORED = 256 * 1024 * 1024
 
 
@@ -39,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ignored = 0
         self._in_headers = False
         self._begun = False  # there is a cycle
+        self._leaving = False  # the server ends
         self._late: asyncio.TimerHandle | None = None
 
     @override
@@ -85,6 +87,23 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = self.loop.call_later(self.seconds, self._give_up)
+
+    @override
+    def shutdown(self) -> None:
+        """The server ends: the next answer here is the last one.
+
+        An idle connection stays open for a moment: its caller may be sending just now, and would
+        see it closed without an answer.
+        """
+        self._leaving = True
+        if self._begun and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(_LINGER, self._leave)
+
+    def _leave(self) -> None:
+        if not self._in_headers and (not self._begun or self.cycle.response_complete):
+            self.transport.close()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,6 +153,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._believe_target()
         super().on_headers_complete()
         self._begun = True
+        if self._leaving:
+            self.cycle.keep_alive = False
         if not self.pipeline:
             self.scope[BEGUN] = time.perf_counter()  # type: ignore[literal-required]
 
