@@ -6,6 +6,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -257,11 +258,19 @@ def losses_of(desk, kind):
     return sum(arm.losses.n for stage in tally.stages for arm in (stage.canary, stage.champion))
 
 
-def test_a_second_recorder_refuses(tmp_path):
-    (tmp_path / ".everbake").mkdir()
-    with (tmp_path / ".everbake" / "record.lock").open("w") as held:
+def test_a_second_recorder_waits_for_its_turn(tmp_path):
+    state = tmp_path / ".everbake"
+    state.mkdir()
+    words = [sys.executable, "-P", "-m", "everbake.interfaces.record", "--project", tmp_path]
+    with (state / "record.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        words = [sys.executable, "-P", "-m", "everbake.interfaces.record", "--project", tmp_path]
-        done = subprocess.run(words, check=False, capture_output=True, timeout=60)
-    assert done.returncode == 75, done.stderr
-    assert not (tmp_path / ".everbake" / "records.sqlite").exists()
+        second = subprocess.Popen(words)
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(2)
+        assert not (state / "records.sqlite").exists()
+    until = time.monotonic() + 60
+    while not (state / "record.sock").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    second.terminate()
+    assert second.wait(60) == 0
