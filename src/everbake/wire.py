@@ -173,6 +173,31 @@ def connected(path: Path) -> socket.socket | None:
     return connection
 
 
+def listening_at(path: Path) -> socket.socket:
+    """A socket that listens at a file, which nobody else on the machine may open."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        with short_name(path) as name:
+            listener.bind(name)
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    return listener
+
+
+def alive(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def short_name(path: Path) -> Iterator[str]:
     """A name for a socket in a folder whose own name may be longer than a socket's may."""

@@ -148,11 +148,11 @@ def check(project: Path, name: str | None) -> "list[tuple[str, tuple[Check, ...]
     Returns:
         For each model its checks.
     """
-    from everbake.adapters.delta import DeltaTables
     from everbake.adapters.hosting.hosts import Hosts
     from everbake.adapters.hosting.recipes import ProjectRecipes
     from everbake.adapters.hosting.trial import try_recipes
     from everbake.adapters.hosting.work import Work
+    from everbake.adapters.tables.delta import DeltaTables
     from everbake.engine.trying import sample_of
 
     there = places(project)
@@ -187,7 +187,7 @@ def predictions(
     limit: int | None = None,
 ) -> Iterator[dict[str, object]]:
     """Answered rows of the log, the newest last, wherever they lie; see `views.predictions`."""
-    from everbake.adapters.logged import DeltaPredictions
+    from everbake.adapters.tables.logged import DeltaPredictions
     from everbake.views.predictions import predictions as logged
 
     there = places(project)
@@ -326,7 +326,7 @@ def recording(project: Path) -> "Iterator[tuple[Recorder, Intake, Keeper] | None
     from functools import partial
 
     from everbake.adapters.lock import ProjectLock
-    from everbake.adapters.logged import DeltaPredictions
+    from everbake.adapters.tables.logged import DeltaPredictions
     from everbake.recording.convert import Converter
     from everbake.recording.intake import Intake, take
     from everbake.recording.keeping import Keeper, Limits
@@ -358,11 +358,11 @@ def _ports(
 ) -> Ports:
     from everbake.adapters.acknowledgements import WorkerAcknowledgements
     from everbake.adapters.blobs import FileBlobs
-    from everbake.adapters.delta import DeltaTables
     from everbake.adapters.hosting.hosts import Hosts
     from everbake.adapters.hosting.recipes import ProjectRecipes
     from everbake.adapters.hosting.training import HostTraining
     from everbake.adapters.hosting.work import Work
+    from everbake.adapters.tables.delta import DeltaTables
     from everbake.config.contracts import ContractFiles
 
     stored = FileBlobs(there.blobs)

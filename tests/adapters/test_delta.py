@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from everbake.adapters.delta import SMALL_FILES, DeltaTables
+from everbake.adapters.tables.delta import SMALL_FILES, DeltaTables
 from everbake.core.contract import ColumnRule, Contract, StagedFile
 from everbake.core.dataset import HASH, ROW, Special
 from everbake.core.facts import DataArrived

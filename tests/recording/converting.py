@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from everbake import wiring
-from everbake.adapters.logged import DeltaPredictions
+from everbake.adapters.tables.logged import DeltaPredictions
 from everbake.recording.convert import Converter, Pace
 from everbake.recording.keeping import Keeper, Limits
 

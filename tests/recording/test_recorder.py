@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
 from everbake.core.frames import Answered, framed
@@ -154,6 +155,28 @@ def test_a_tally_by_request_is_a_count_of_the_log(desks, pieces):
     desk.ledger.open(make_plan(Options("canary", "s", stages=STAGES), BASELINE))
     recorded(desk, requests, pieces)
     assert desk.records.tally("o1", 0)[0] == tally_requests(served(requests))
+
+
+def test_a_request_of_which_a_row_failed_is_one_request_and_one_failure(desks):
+    desk = desks()
+    desk.ledger.open(make_plan(Options("canary", "s", stages=STAGES), BASELINE))
+    whole = [one for one in traffic(40) if one.generation >= 10 and one.error is None]
+    rest = msgspec.structs.replace(
+        whole[0], ids=["f" * 32], rows=[], predictions=[], error="EB517", part=True
+    )
+    recorded(desk, [*whole, rest], 3)
+    tally = desk.records.tally("o1", 0)[0]
+    expected_tally = tally_requests(served(whole))
+    units, errors = (
+        [
+            [getattr(arm, name) for stage in each.stages for arm in (stage.canary, stage.champion)]
+            for each in (tally, expected_tally)
+        ]
+        for name in ("units", "errors")
+    )
+    assert units[0] == units[1]
+    assert sum(errors[0]) == sum(errors[1]) + 1
+    assert desk.records.baseline("line", whole[0].version, 0.0, None).errors == 1
 
 
 @pytest.mark.parametrize("pieces", [1, 7, 60])

@@ -1,7 +1,6 @@
 """Waiting for the prediction workers to take a deployment over."""
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from everbake.core.bundle import Bundle
 from everbake.errors import ConflictError
 from everbake.ports import Blobs
+from everbake.wire import alive
 
 BOUND = 30.0  # seconds: a cold host on a busy machine imports for long
 _GLANCE = 0.01
@@ -57,7 +57,7 @@ class WorkerAcknowledgements:
         for path in self._folder.glob("*.json"):
             with suppress(FileNotFoundError, ValueError):  # it ended, or writes just now
                 said = json.loads(path.read_bytes())
-                if _alive(int(said["pid"])):
+                if alive(int(said["pid"])):
                     found.append(said)
         return found
 
@@ -72,13 +72,3 @@ def _refusals(behind: list[dict[str, Any]], model: str, generation: int) -> list
 
 def _serves(said: dict[str, Any], model: str) -> int:
     return int(said.get("models", {}).get(model, {}).get("generation", 0))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

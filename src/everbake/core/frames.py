@@ -47,6 +47,7 @@ class Answered(msgspec.Struct, frozen=True):
         generation: of the deployment by which the version was picked.
         seconds: from the whole request to its answer.
         error: code of the failure.
+        part: whether another entry holds the rest of this request: the rows that were answered.
     """
 
     ids: list[str]
@@ -59,6 +60,7 @@ class Answered(msgspec.Struct, frozen=True):
     generation: int = 0
     seconds: float = 0.0
     error: str | None = None
+    part: bool = False
 
 
 class _Columns(msgspec.Struct, frozen=True, array_like=True, tag="c"):
@@ -82,6 +84,7 @@ class _Rows(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     generation: int
     seconds: float
     error: str | None
+    part: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -124,6 +127,7 @@ def _packed(
         answered.generation,
         answered.seconds,
         answered.error,
+        answered.part,
     )
 
 
@@ -156,6 +160,7 @@ class FrameReader:
             frame.generation,
             frame.seconds,
             frame.error,
+            frame.part,
         )
 
 

@@ -1,6 +1,5 @@
 """Asking the owner, when somebody else is it: one request a connection, over a socket file."""
 
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,7 @@ from everbake import errors
 from everbake.engine.commands import perform
 from everbake.engine.owner import Owner
 from everbake.errors import EverbakeError
-from everbake.wire import connected, receive_frame, send_frame, short_name
+from everbake.wire import connected, listening_at, receive_frame, send_frame
 
 
 class Ask(msgspec.Struct):
@@ -39,15 +38,7 @@ class Channel:
         self._path = path
         self._owner = owner
         self._failed = failed
-        path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            with short_name(path) as name:
-                self._listener.bind(name)
-        finally:
-            os.umask(before)
-        self._listener.listen(64)
+        self._listener = listening_at(path)
         owner.threads.start("channel", self._accept)
 
     def close(self) -> None:

@@ -111,10 +111,13 @@ class RolloutBook:
             stage,
             answered.role == "canary",
             answered.error is not None,
-            plan.latency_budget is not None and answered.seconds > plan.latency_budget,
+            plan.latency_budget is not None
+            and answered.seconds > plan.latency_budget
+            and not answered.part,
         )
         if plan.unit == "request":
-            news.served.append(served)
+            # The rest of a request is no request of its own, but a failure of its version.
+            (news.again if answered.part else news.served).append(served)
         elif answered.key is not None:  # requests without a key were not assigned by chance
             self._caller((opened.rollout, part, answered.key), served, news)
 

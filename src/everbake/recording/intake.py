@@ -17,7 +17,7 @@ from everbake.errors import EverbakeError
 from everbake.ports import Reader
 from everbake.recording.reception import label_type, labels_of
 from everbake.recording.recorder import Recorder
-from everbake.wire import connected, receive_frame, send_frame, short_name
+from everbake.wire import connected, listening_at, receive_frame, send_frame
 
 _log = logging.getLogger(__name__)
 
@@ -63,26 +63,23 @@ class Intake:
     def __init__(self, path: Path, taking: Callable[[Asked], dict[str, Any]]) -> None:
         self._path = path
         self.taking = taking
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener: socket.socket | None = None
 
     def start(self) -> None:
         """Listen from now on, in threads of their own."""
-        self._path.unlink(missing_ok=True)
-        with short_name(self._path) as name:
-            self._listener.bind(name)
-        self._path.chmod(0o600)
-        self._listener.listen(64)
-        threading.Thread(target=self._accept, name="labels", daemon=True).start()
+        self._listener = listening_at(self._path)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def close(self) -> None:
         """Listen no more."""
-        self._listener.close()
-        self._path.unlink(missing_ok=True)
+        if self._listener is not None:
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()

@@ -146,6 +146,9 @@ class Recorder:
 
     def _count(self, model: str, one: Answered, hours: dict[tuple[int, int], Hour]) -> None:
         hour = self._hour(model, one.version, hour_of(one.time), hours)
+        if one.part:
+            hour.errors += 1
+            return
         hour.count(one.seconds, failed=one.error is not None)
         for prediction in one.predictions:
             if isinstance(prediction, float):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -160,3 +161,39 @@ def _no_number(values: object, column: str) -> RowRefusedError:
         except (TypeError, ValueError, OverflowError):
             return RowRefusedError("no number", column, row)
     return RowRefusedError("no number", column, 0)
+
+
+F = TypeVar("F", bound="DataFile")
+
+
+class DataFile(Protocol):
+    """What the data file of a runtime holds, whatever else there is in it."""
+
+    @property
+    def format(self) -> str:
+        """Its kind."""
+
+    @property
+    def version(self) -> int:
+        """Of this kind."""
+
+
+def read_file(data: bytes, kind: type[F], known: tuple[str, int]) -> F:
+    """The data file behind its bytes.
+
+    Args:
+        data: the bytes.
+        kind: of the file.
+        known: the format and the version that are known here.
+
+    Raises:
+        ValueError: the bytes are no such file, or one of another version.
+    """
+    name = known[0].removeprefix("everbake-")
+    try:
+        file = msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"not a {name} data file: {error}") from error
+    if (file.format, file.version) != known:
+        raise ValueError(f"{name} data file {file.format!r} {file.version}, not {known[1]}")
+    return file

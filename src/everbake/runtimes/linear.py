@@ -21,6 +21,7 @@ from everbake.runtimes.columns import (
     matrix,
     must_hold,
     picker,
+    read_file,
     turned,
     unpack,
 )
@@ -118,13 +119,7 @@ class LinearRuntime:
         Raises:
             ValueError: the bytes are no linear data file of a version known here.
         """
-        try:
-            file = msgspec.msgpack.decode(data, type=LinearFile)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise ValueError(f"not a linear data file: {error}") from error
-        if file.format != FORMAT or file.version != VERSION:
-            raise ValueError(f"linear data file {file.format!r} {file.version}, not {VERSION}")
-        return cls(file)
+        return cls(read_file(data, LinearFile, (FORMAT, VERSION)))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from everbake.runtimes.columns import (
     matrix,
     must_hold,
     picker,
+    read_file,
     turned,
     unpack,
 )
@@ -142,13 +143,7 @@ class TreesRuntime:
         Raises:
             ValueError: the bytes are no trees data file of a version known here.
         """
-        try:
-            file = msgspec.msgpack.decode(data, type=TreesFile)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise ValueError(f"not a trees data file: {error}") from error
-        if file.format != FORMAT or file.version != VERSION:
-            raise ValueError(f"trees data file {file.format!r} {file.version}, not {VERSION}")
-        return cls(file)
+        return cls(read_file(data, TreesFile, (FORMAT, VERSION)))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from everbake.core.frames import Answered
 from everbake.serving import observing
 from everbake.serving.compiled import MOST_AT_ONCE
 from everbake.serving.counts import Counts
-from everbake.serving.decode import near_miss
+from everbake.serving.decode import Row, near_miss
 from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
@@ -67,12 +67,50 @@ Told = Callable[[Outcome | ProblemError], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Arm:
-    """Who answers one request."""
+class _Asked:
+    """One request for which a version has been picked.
 
+    Attributes:
+        name: of the model.
+        key: what the caller gave.
+        live: what answers for the model.
+        version: that is to answer.
+        role: of this version.
+        loaded: it.
+        id: of the first prediction.
+        now: when it was asked, seconds since 1970.
+        started: the same on the clock that measures spans.
+    """
+
+    name: str
+    key: str | None
+    live: Live
     version: int
     role: Role
     loaded: Loaded
+    id: str
+    now: float
+    started: float
+
+    def answered(self, ids: list[str], rows: list[Row], predictions: list[object]) -> Answered:
+        """What the log gets of its answer."""
+        return Answered(
+            ids,
+            self.now,
+            self.version,
+            self.loaded.decoder.veiled(rows),
+            predictions,
+            self.key,
+            self.role,
+            self.live.generation,
+            time.perf_counter() - self.started,
+        )
+
+    def failed(self, code: str) -> Answered:
+        """What the log gets of its failure."""
+        seconds = time.perf_counter() - self.started
+        place = (self.key, self.role, self.live.generation, seconds, code)
+        return Answered([self.id], self.now, self.version, [], [], *place)
 
 
 class _Ids:
@@ -84,6 +122,10 @@ class _Ids:
 
     def draw(self, now: float) -> str:
         return f"{int(now * 1000):012x}{self._worker}{next(self._count):010x}"
+
+    def of(self, asked: "_Asked", rows: int) -> list[str]:
+        """One for each row of a request."""
+        return [asked.id, *(self.draw(asked.now) for _ in range(rows - 1))]
 
 
 class Answering:
@@ -144,41 +186,30 @@ class Answering:
         Raises:
             ProblemError: it cannot be answered, or not logged.
         """
-        live = self.live(name)
-        now, started = self._now(), time.perf_counter()
-        first = self._ids.draw(now)
-        arm = _arm(live, key, first)
-        observing.picked(name, arm.version, arm.role)
+        asked = self._asked(name, self.live(name), key)
+        observing.picked(name, asked.version, asked.role)
         try:
-            rows = read(arm.loaded.decoder)
-            predictions = await arm.loaded.answers.answer(rows)
+            rows = read(asked.loaded.decoder)
+            predictions = await asked.loaded.answers.answer(rows)
             check_finite(predictions)
         except ProblemError as problem:
-            self._counts.failed(name, arm.version, arm.role, problem.code)
+            self._counts.failed(name, asked.version, asked.role, problem.code)
             if problem.status >= _COUNTED:
-                await self._failed(name, live, arm, problem, (first, now, started, key))
+                # Counts against the version. Where even that cannot be written, the caller
+                # learns of the first trouble.
+                await self._log.append(name, asked.failed(problem.code))
             raise
-        ids = [first, *(self._ids.draw(now) for _ in range(len(rows) - 1))]
-        answered = Answered(
-            ids,
-            now,
-            arm.version,
-            arm.loaded.decoder.veiled(rows),
-            predictions,
-            key,
-            arm.role,
-            live.generation,
-            time.perf_counter() - started,
-        )
+        ids = self._ids.of(asked, len(rows))
+        answered = asked.answered(ids, rows, predictions)
         errors = errors_of(predictions)
         logged = await self._write(name, answered, errors)
         observing.counted(len(rows))
-        self._counts.answered(name, arm.version, arm.role, len(rows), answered.seconds)
-        if logged and live.challenger is not None and live.challenger.kind == "shadow":
-            self._shadows.offer(name, live, read, answered)
+        self._counts.answered(name, asked.version, asked.role, len(rows), answered.seconds)
+        if logged and asked.live.shadowed:
+            self._shadows.offer(name, asked.live, read, answered)
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
-        return Outcome(name, arm.version, predictions, ids, errors, logged)
+        return Outcome(name, asked.version, predictions, ids, errors, logged)
 
     def at_once(self, name: str, body: bytes, key: str | None, told: Told) -> bool:
         """Answer a usual request in one go; false where it is anything but that.
@@ -195,41 +226,33 @@ class Answering:
         live = self._router.live.get(name)
         if live is None:
             return False
-        now, started = self._now(), time.perf_counter()
-        first = self._ids.draw(now)
-        arm = _arm(live, key, first)
-        answer = arm.loaded.answers.at_once
+        asked = self._asked(name, live, key)
+        answer = asked.loaded.answers.at_once
         if answer is None:
             return False
         try:
-            rows = arm.loaded.decoder.decode(body)
+            rows = asked.loaded.decoder.decode(body)
             if len(rows) > MOST_AT_ONCE:
                 return False
             predictions = answer(rows)
             check_finite(predictions)
         except ProblemError:
             return False
-        ids = [first, *(self._ids.draw(now) for _ in range(len(rows) - 1))]
-        seconds = time.perf_counter() - started
-        veiled = arm.loaded.decoder.veiled(rows)
-        answered = Answered(
-            ids, now, arm.version, veiled, predictions, key, arm.role, live.generation, seconds
-        )
+        answered = asked.answered(self._ids.of(asked, len(rows)), rows, predictions)
         written = self._log.append(name, answered)
-        written.add_done_callback(partial(self._tell, name, live, answered, body, told))
+        written.add_done_callback(partial(self._tell, asked, answered, body, told))
         return True
 
     def _tell(
         self,
-        name: str,
-        live: Live,
+        asked: _Asked,
         answered: Answered,
         body: bytes,
         told: Told,
         written: "asyncio.Future[Exception | None]",
     ) -> None:
         """Hand on what was answered at once, now that it is logged, or could not be."""
-        trouble = written.result()
+        trouble, name, live = written.result(), asked.name, asked.live
         if trouble is not None and self._full == "refuse":
             self._counts.failed(name, answered.version, answered.role, "EB520")
             self._counts.problems["EB520"] += 1
@@ -239,10 +262,19 @@ class Answering:
         if not logged:
             self._counts.unlogged[name] += rows
         self._counts.answered(name, answered.version, answered.role, rows, answered.seconds)
-        if logged and live.challenger is not None and live.challenger.kind == "shadow":
+        if logged and live.shadowed:
             self._shadows.offer(name, live, lambda decoder: decoder.decode(body), answered)
         predictions, ids = answered.predictions, answered.ids
         told(Outcome(name, answered.version, predictions, ids, logged=logged))
+
+    def _asked(self, name: str, live: Live, key: str | None) -> _Asked:
+        now, started = self._now(), time.perf_counter()
+        first, beside = self._ids.draw(now), live.challenger
+        if beside is not None and beside.gets(key, first):
+            chosen: tuple[int, Role, Loaded] = (beside.version, "canary", beside.loaded)
+        else:
+            chosen = (live.version, "champion", live.loaded)
+        return _Asked(name, key, live, *chosen, first, now, started)
 
     async def _write(self, name: str, answered: Answered, errors: Mapping[int, str]) -> bool:
         """Log what was answered; whether it was logged.
@@ -262,25 +294,6 @@ class Answering:
         self._counts.unlogged[name] += len(answered.ids)
         return False
 
-    async def _failed(
-        self,
-        name: str,
-        live: Live,
-        arm: _Arm,
-        problem: ProblemError,
-        asked: tuple[str, float, float, str | None],
-    ) -> None:
-        """Count a failure against the version, in the log like an answer.
-
-        Where even that cannot be written, the caller learns of the first trouble.
-        """
-        first, now, started, key = asked
-        seconds = time.perf_counter() - started
-        failed = Answered(
-            [first], now, arm.version, [], [], key, arm.role, live.generation, seconds, problem.code
-        )
-        await self._log.append(name, failed)
-
     async def close(self) -> None:
         """Let go of shadows that were not scored yet."""
         await self._shadows.close()
@@ -295,13 +308,6 @@ class Answering:
             )
         hint = near_miss(name, sorted(self._router.known))
         return ProblemError("EB502", f'model "{name[:100]}" is not known{hint}')
-
-
-def _arm(live: Live, key: str | None, first: str) -> _Arm:
-    beside = live.challenger
-    if beside is not None and beside.gets(key, first):
-        return _Arm(beside.version, "canary", beside.loaded)
-    return _Arm(live.version, "champion", live.loaded)
 
 
 def check_finite(predictions: list[object]) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from everbake.wire import alive
+
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SUFFIX = ".counts"
 _EVERY = 1.0
@@ -181,17 +183,6 @@ def _number(path: Path) -> int:
 
 def _alive(path: Path) -> bool:
     return alive(int(path.stem.partition("-")[2]))
-
-
-def alive(pid: int) -> bool:
-    """Whether there is a process of this number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _resident() -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from everbake.wire import connected, short_name
+from everbake.wire import connected, listening_at
 
 _GLANCE = 0.05
 _PATIENCE = 5.0  # seconds in which a worker notices that its owner is gone
@@ -43,11 +43,7 @@ def outlive(parent: int, listener: socket.socket, folder: Path) -> threading.Eve
 
 
 def _hand_out(listener: socket.socket, door: Path) -> None:
-    door.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waiting:
-        with short_name(door) as name:
-            waiting.bind(name)
-        waiting.listen()
+    with listening_at(door) as waiting:
         while True:
             asking, _ = waiting.accept()
             with asking, suppress(OSError):

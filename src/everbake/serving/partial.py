@@ -24,7 +24,8 @@ def parted(answered: Answered, errors: Mapping[int, str]) -> tuple[Answered, Ans
         rows=[answered.rows[at] for at in good] if answered.rows else [],
         predictions=[answered.predictions[at] for at in good],
     )
+    ids = [answered.ids[at] for at in errors]
     failed = msgspec.structs.replace(
-        answered, ids=[answered.ids[at] for at in errors], rows=[], predictions=[], error=FAILED
+        answered, ids=ids, rows=[], predictions=[], error=FAILED, part=bool(good)
     )
     return kept, failed

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from everbake.core.rollout.assignment import arm_of_key
+from everbake.core.rollout_facts import Exposure
 from everbake.serving.decode import RequestDecoder, Row
 
 Role = Literal["champion", "canary", "shadow"]
@@ -71,25 +72,20 @@ class Challenger:
     Attributes:
         version: its number.
         loaded: the bundle.
-        kind: a `canary` answers its share of the requests, a `shadow` only follows.
-        unit: what is assigned to it: a caller's `key`, for good, or each `request`.
-        salt: of the assignment.
-        share: of the units, from 0 to 1.
+        exposure: what it gets to see.
     """
 
     version: int
     loaded: Loaded
-    kind: Literal["canary", "shadow"]
-    unit: Literal["key", "request"]
-    salt: str
-    share: float
+    exposure: Exposure
 
     def gets(self, key: str | None, request: str) -> bool:
         """Whether it answers this request itself; one without a key stays with the champion."""
-        unit = key if self.unit == "key" else request
-        if self.kind == "shadow" or unit is None:
+        exposure = self.exposure
+        unit = key if exposure.unit == "key" else request
+        if exposure.kind == "shadow" or unit is None:
             return False
-        return arm_of_key(self.salt, unit, self.share)
+        return arm_of_key(exposure.salt, unit, exposure.share)
 
 
 @dataclass(frozen=True)
@@ -107,6 +103,11 @@ class Live:
     generation: int
     loaded: Loaded
     challenger: Challenger | None = None
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether what the champion answers is to be scored once more."""
+        return self.challenger is not None and self.challenger.exposure.kind == "shadow"
 
     @property
     def at_once(self) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everbake.ports import Reader
-from everbake.serving.counts import BUCKETS, Answers, Counts, Numbers, alive, parts
+from everbake.serving.counts import BUCKETS, Answers, Counts, Numbers, parts
 from everbake.serving.http import HttpAnswer, HttpRequest
 from everbake.serving.router import Router
+from everbake.wire import alive
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

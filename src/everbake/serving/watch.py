@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
+from everbake.core.rollout_facts import Exposure
 from everbake.core.tables import Row
 from everbake.ports import Reader
 from everbake.serving.load import Loader
@@ -28,14 +28,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Beside:
-    """Who is in its rollout."""
+    """Who is in its rollout, and what it gets to see."""
 
     version: int
     bundle: str
-    kind: Literal["canary", "shadow"]
-    unit: Literal["key", "request"]
-    salt: str
-    share: float
+    exposure: Exposure
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,8 @@ def _beside(row: Row) -> Beside | None:
     if row.get("challenger") is None:
         return None
     names = {field: row[field] for field in ("kind", "unit", "salt", "share")}
-    place = {"version": row["challenger"], "bundle": row["challenger_bundle"]}
-    return msgspec.convert({**names, **place}, Beside)
+    exposure = msgspec.convert(names, Exposure)
+    return Beside(int(row["challenger"] or 0), str(row["challenger_bundle"]), exposure)
 
 
 @dataclass(frozen=True)
@@ -341,7 +338,5 @@ def _live(target: Target, loaded: Loaded, challenger: Loaded | None = None) -> L
     beside = target.beside
     if beside is None or challenger is None:
         return Live(target.version, target.generation, loaded)
-    exposed = Challenger(
-        beside.version, challenger, beside.kind, beside.unit, beside.salt, beside.share
-    )
+    exposed = Challenger(beside.version, challenger, beside.exposure)
     return Live(target.version, target.generation, loaded, exposed)

@@ -1,6 +1,5 @@
 """Versioned tables in Delta Lake, on the local disk. Parquet files come staged; no Arrow here."""
 
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,14 +9,15 @@ from pathlib import Path
 
 import msgspec
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 from deltalake.schema import PrimitiveType
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from everbake.adapters.tables.disk import Trouble, synced
 from everbake.core.contract import Contract, StagedFile
 from everbake.core.dataset import HASH, ROW
 from everbake.core.facts import DataArrived
-from everbake.errors import ConflictError, Retry, Stop
+from everbake.errors import ConflictError, Stop
 
 APP = "everbake"  # the transaction identifier whose version is the data version
 FACT = "everbake.fact"  # the key under which a commit carries its fact
@@ -37,6 +37,11 @@ _CONFIGURATION = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.checkpointInterval": "25",
 }
+_TROUBLE = Trouble(
+    "EB602",
+    "the table cannot be written or read",
+    "free or repair the disk, then repeat the command",
+)
 
 
 class DeltaTables:
@@ -107,7 +112,7 @@ class DeltaTables:
     @contextmanager
     def _at(self, model: str) -> Iterator[None]:
         """One thread at a time; what goes wrong is told in four parts."""
-        with self._lock, _explained(self._folder(model)):
+        with self._lock, _TROUBLE.told(self._folder(model)):
             yield
 
     def _folder(self, model: str) -> Path:
@@ -133,7 +138,7 @@ class DeltaTables:
         folder = self._folder(arrived.model)
         name = f"v{arrived.version:08d}-{arrived.digest[:12]}-{Path(file.path).name}"
         source = folder / "_incoming" / file.path
-        _sync(source)
+        synced(source)
         source.replace(folder / name)
         stats = msgspec.json.encode({"numRecords": file.rows}).decode()
         return AddAction(name, file.size, {}, 0, data_change=True, stats=stats)
@@ -149,7 +154,7 @@ class DeltaTables:
             configuration=dict(_CONFIGURATION),
             commit_properties=_properties(arrived),
         )
-        _sync(folder / "_delta_log")
+        synced(folder / "_delta_log")
         table = DeltaTable(folder)
         self._open[arrived.model] = table
         return table
@@ -173,7 +178,7 @@ class DeltaTables:
             commit_properties=_properties(arrived),
         )
         table.update_incremental()
-        _sync(self._folder(arrived.model) / "_delta_log")
+        synced(self._folder(arrived.model) / "_delta_log")
 
     @staticmethod
     def _compact(table: DeltaTable) -> None:
@@ -197,26 +202,3 @@ def _properties(arrived: DataArrived) -> CommitProperties:
         app_transactions=[Transaction(APP, arrived.version)],
         max_commit_retries=0,
     )
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Turns what the table library raises into errors of four parts."""
-    try:
-        yield
-    except (DeltaError, OSError) as error:
-        raise Retry(
-            "EB602",
-            "the table cannot be written or read",
-            where=str(folder),
-            why=str(error).split("\n", 1)[0],
-            mend="free or repair the disk, then repeat the command",
-        ) from error

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from everbake.adapters.tables.disk import Trouble, synced
 from everbake.core.tables import Cell, Row
-from everbake.errors import Retry
 from everbake.ports import Converted, Wanted
 
 SMALL_FILES = 32  # so many files of a day below SMALL_BYTES are compacted
@@ -37,6 +37,11 @@ _KINDS = {
     "prediction": "string",
     "score": "float64",
 }
+_TROUBLE = Trouble(
+    "EB570",
+    "the table of the prediction log cannot be written or read",
+    "free or repair the disk; nothing that was answered is lost meanwhile",
+)
 
 
 class DeltaPredictions:
@@ -61,7 +66,7 @@ class DeltaPredictions:
 
     def cursor(self, model: str, segment: str) -> int:
         """Up to which byte a segment is converted."""
-        with _explained(self._root / model):
+        with _TROUBLE.told(self._root / model):
             table = self._table(model)
             return 0 if table is None else int(table.transaction_version(segment) or 0)
 
@@ -72,7 +77,7 @@ class DeltaPredictions:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
         folder = self._root / model
-        with _explained(folder):
+        with _TROUBLE.told(folder):
             table = self._table(model)
             if table is None:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +97,7 @@ class DeltaPredictions:
     def sizes(self, model: str) -> dict[str, int]:
         """Bytes by day, the oldest first."""
         sizes: dict[str, int] = {}
-        with _explained(self._root / model):
+        with _TROUBLE.told(self._root / model):
             for each in _files(self._table(model)):
                 day = str(each["partition.day"])
                 sizes[day] = sizes.get(day, 0) + int(each["size_bytes"])
@@ -100,7 +105,7 @@ class DeltaPredictions:
 
     def drop(self, model: str, days: Sequence[str]) -> None:
         """Take whole days out."""
-        with _explained(self._root / model):
+        with _TROUBLE.told(self._root / model):
             table = self._table(model)
             if table is not None and days:
                 listed = ", ".join(f"DATE '{date.fromisoformat(day)}'" for day in days)
@@ -108,7 +113,7 @@ class DeltaPredictions:
 
     def tidy(self, model: str) -> None:
         """Make few files of many, and delete those that no state of the last hour needs."""
-        with _explained(self._root / model):
+        with _TROUBLE.told(self._root / model):
             table = self._table(model)
             if table is None:
                 return
@@ -136,7 +141,7 @@ class DeltaPredictions:
                 return
             from deltalake import DeltaTable
 
-            with _explained(folder):
+            with _TROUBLE.told(folder):
                 table = DeltaTable(folder)
             yield _State(folder, table)
 
@@ -344,25 +349,4 @@ def _sync_commit(folder: Path, version: int) -> None:
         if "add" in (action := msgspec.json.decode(line))
     ]
     for path in [*added, *{path.parent for path in added}, commit, log]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Turns what the table library raises into errors of four parts."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        yield
-    except (DeltaError, OSError) as error:
-        raise Retry(
-            "EB570",
-            "the table of the prediction log cannot be written or read",
-            where=str(folder),
-            why=str(error).split("\n", 1)[0],
-            mend="free or repair the disk; nothing that was answered is lost meanwhile",
-        ) from error
+        synced(path)
