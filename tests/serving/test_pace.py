@@ -81,3 +81,13 @@ def test_a_short_gap_in_too_much_work_allows_no_long_queue():
     pace.begin(1, 0.21)
     accepted = [pace.admits(Queued(n, n), 1, 0.21) for n in range(64)]
     assert 10 <= sum(accepted) <= 20
+
+
+def test_a_call_that_costs_the_same_for_many_rows_refuses_nobody():
+    pace, now = Pace(64), 0.0
+    for call in range(200):
+        rows = 1 + call % 16
+        pace.begin(rows, now)
+        assert all(pace.admits(Queued(n, n), 1, now) for n in range(16))
+        now += 0.015 + 1e-5 * rows  # without a rest
+        pace.end(now)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 # with both, an accepted request takes no more than 40 ms longer than on an idle host.
 _PATIENCE = 0.02
 _BURST = 0.1  # seconds of idleness that are remembered
-_SLOWER = 1.25  # by which a row may be found to cost more than at the call before
-_CALLS = 2  # before what they took says what a row costs: the first one starts cold
+_SLOWER = 1.25  # by which a call may be found to take longer than expected
+_FADING = 0.8  # of what earlier calls count, at each new one
+_FLAT = 1e-6  # share of their squares, below which the numbers of rows do not differ
+_CALLS = 2  # before it is known how long calls take: the first one starts cold
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,62 @@ class Queued:
     rows: int
 
 
+class Cost:
+    """How long a call takes: so much for itself, and so much for each of its rows.
+
+    A straight line through the recent calls, by least squares; the older ones fade. A call that
+    was held up counts as one that took little longer than expected.
+    """
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._weight = self._rows = self._seconds = self._squares = self._products = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether enough calls were seen."""
+        return self._calls >= _CALLS
+
+    @property
+    def row(self) -> float:
+        """Seconds of one more row.
+
+        Where all calls had as many rows, nobody can tell: of one each, a row is taken to cost
+        nothing, until more of them are asked together; of several, they are taken to cost all.
+        """
+        spread = self._weight * self._squares - self._rows**2
+        if spread > _FLAT * self._weight * self._squares:
+            slope = (self._weight * self._products - self._rows * self._seconds) / spread
+            return max(0.0, slope)
+        return self._seconds / self._rows if self._rows > self._weight else 0.0
+
+    def of(self, rows: int) -> float:
+        """Seconds of a call with so many rows."""
+        if not self._weight:
+            return 0.0
+        fixed = (self._seconds - self.row * self._rows) / self._weight
+        return max(0.0, fixed) + self.row * rows
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """A call was answered."""
+        self._calls += 1
+        if self._calls == 1:
+            return
+        if self._weight:
+            seconds = min(seconds, _SLOWER * self.of(rows))
+        self._weight = _FADING * self._weight + 1.0
+        self._rows = _FADING * self._rows + rows
+        self._seconds = _FADING * self._seconds + seconds
+        self._squares = _FADING * self._squares + rows * rows
+        self._products = _FADING * self._products + rows * seconds
+
+
 class Pace:
-    """How fast a host answers, from the calls that it has answered.
+    """Whether more may wait for a host, by the calls that it has answered.
 
     A burst upon an idle host waits, however long it takes: it is over soon. Work uses up the
     idleness before it. Without any left, more comes than the host can do; then a request is
-    refused that would wait for long behind others, measured by what its own rows cost. What a row
-    costs is told by the cheapest of the recent calls: one that was held up says nothing.
+    refused that would wait for long behind others, measured by what its own rows cost.
 
     Args:
         most: requests that may wait.
@@ -37,8 +88,7 @@ class Pace:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._row = 0.0  # seconds
-        self._calls = 0
+        self._cost = Cost()
         self._rest = _BURST  # idleness that no work has used up yet
         self._ended: float | None = None
         self._call: tuple[float, int] | None = None
@@ -48,22 +98,22 @@ class Pace:
         if queued.requests >= self._most:
             return False
         rest = self._rested(now)
-        if rest >= _BURST or not queued.requests or self._calls < _CALLS:
+        if rest >= _BURST or not queued.requests or not self._cost.known:
             return True
-        row = self._row
-        wait = self._left(row, now) + queued.rows * row
+        row = self._cost.row
+        wait = self._left(now) + queued.rows * row
         return wait <= rest + max(_PATIENCE, 2 * rows * row)
 
     def _rested(self, now: float) -> float:
         idle = 0.0 if self._ended is None else now - self._ended
         return min(_BURST, self._rest + idle)
 
-    def _left(self, row: float, now: float) -> float:
-        """Seconds until the call at work is answered."""
+    def _left(self, now: float) -> float:
+        """Seconds until the call at work is answered, if nothing holds it up."""
         if self._call is None:
             return 0.0
         began, rows = self._call
-        return max(0.0, began + rows * row - now)
+        return max(0.0, began + self._cost.of(rows) - now)
 
     def begin(self, rows: int, now: float) -> None:
         """A call goes out."""
@@ -77,8 +127,6 @@ class Pace:
             return
         began, rows = self._call
         self._call = None
-        cost = (now - began) / rows
-        self._row = min(cost, _SLOWER * self._row) if self._calls else cost
-        self._calls += 1
+        self._cost.learn(rows, now - began)
         self._rest = max(0.0, self._rest - (now - began))
         self._ended = now
