@@ -57,8 +57,10 @@ def test_a_queue_that_stands_is_refused_but_one_may_wait_behind_another():
     assert pace.admits(Queued(5, 5), 1, 1.5)  # the first call of a host starts cold
     pace.end(2.0)
     pace.begin(1, 2.0)
-    assert pace.admits(Queued(0, 0), 1, 2.5)
-    assert not pace.admits(Queued(5, 5), 1, 2.5)
+    pace.end(3.0)
+    pace.begin(1, 3.0)
+    assert pace.admits(Queued(0, 0), 1, 3.5)
+    assert not pace.admits(Queued(5, 5), 1, 3.5)
 
 
 def test_one_call_that_was_held_up_makes_no_row_dear():
@@ -74,8 +76,9 @@ def test_one_call_that_was_held_up_makes_no_row_dear():
 
 def test_a_short_gap_in_too_much_work_allows_no_long_queue():
     pace = Pace(64)
-    pace.begin(1, -0.002)
-    pace.end(0.0)
+    for call in (-2, -1):
+        pace.begin(1, call * 0.002)
+        pace.end(call * 0.002 + 0.002)
     pace.begin(100, 0.0)
     pace.end(0.2)  # 2 ms a row
     pace.begin(1, 0.21)

@@ -9,7 +9,7 @@ _BURST = 0.1  # seconds of idleness that are remembered
 _SLOWER = 1.25  # by which a call may be found to take longer than expected
 _FADING = 0.8  # of what earlier calls count, at each new one
 _FLAT = 1e-6  # share of their squares, below which the numbers of rows do not differ
-_CALLS = 2  # before it is known how long calls take: the first one starts cold
+_CALLS = 3  # before it is known how long calls take: the first one starts cold
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Cost:
     """How long a call takes: so much for itself, and so much for each of its rows.
 
     A straight line through the recent calls, by least squares; the older ones fade. A call that
-    was held up counts as one that took little longer than expected.
+    was held up counts as one that took little longer than expected, where that can be said: with
+    no more rows than calls before it.
     """
 
     def __init__(self) -> None:
-        self._calls = 0
+        self._calls = self._most = 0
         self._weight = self._rows = self._seconds = self._squares = self._products = 0.0
 
     @property
@@ -66,8 +67,9 @@ class Cost:
         self._calls += 1
         if self._calls == 1:
             return
-        if self._weight:
+        if rows <= self._most:
             seconds = min(seconds, _SLOWER * self.of(rows))
+        self._most = max(self._most, rows)
         self._weight = _FADING * self._weight + 1.0
         self._rows = _FADING * self._rows + rows
         self._seconds = _FADING * self._seconds + seconds
