@@ -4,6 +4,7 @@ import contextlib
 import json
 import resource
 import socket
+import time
 
 import pytest
 
@@ -43,6 +44,11 @@ def answer(project, data, *, end=False):
         if end:
             connection.shutdown(socket.SHUT_WR)
         return read(stream)
+
+
+def predictions(found):
+    assert found[0] == 200, found
+    return json.loads(found[2])["predictions"]
 
 
 def code(found):
@@ -189,3 +195,75 @@ def test_head_has_no_body(served):
         while stream.readline().strip():
             pass
         assert read(stream)[0] == 200
+
+
+def test_one_request_after_the_other_with_the_same_head(served):
+    with connect(served) as connection, connection.makefile("rb") as stream:
+        for n in (1, 2, 3, 1000, 4, 5):
+            connection.sendall(request(rows(n)))
+            assert predictions(read(stream)) == [2.0 * n]
+        # In pieces, at each place.
+        whole = request(rows(7))
+        for at in range(1, len(whole), 7):
+            connection.sendall(whole[:at])
+            time.sleep(0.002)  # so that it may arrive alone; whether it does is all the same
+            connection.sendall(whole[at:])
+            assert predictions(read(stream)) == [14.0]
+        # Several in one piece, of which the first is known.
+        connection.sendall(request(rows(1)) + request(rows(2)) + request(rows(7)))
+        assert [predictions(read(stream)) for _ in range(3)] == [[2.0], [4.0], [14.0]]
+        # One behind the other, faster than they are answered.
+        for n in (3, 4, 5):
+            connection.sendall(request(rows(n)))
+        assert [predictions(read(stream)) for _ in range(3)] == [[6.0], [8.0], [10.0]]
+
+
+def test_what_is_wrong_behind_a_known_head_is_told(served):
+    with connect(served) as connection, connection.makefile("rb") as stream:
+        for _ in range(2):
+            connection.sendall(request(rows(12)))
+            assert predictions(read(stream)) == [24.0]
+            connection.sendall(request(b'{"rows": [{"feature": ""}]}'))
+            assert code(read(stream)) == (422, "EB515")
+            connection.sendall(request(b'{"rows": [{"feature": 12}] '))
+            assert code(read(stream)) == (400, "EB508")
+
+
+def test_known_heads_follow_the_deployment(served):
+    with connect(served) as connection, connection.makefile("rb") as stream:
+        for _ in range(2):
+            connection.sendall(request(rows(5)))
+            assert predictions(read(stream)) == [10.0]
+        generation = served.deploy(2, served.bundle(3.0))
+        served.wait_for(generation)
+        connection.sendall(request(rows(5)))
+        assert predictions(read(stream)) == [15.0]
+        generation = served.deploy(3, served.bundle(4.0, "native"))
+        served.wait_for(generation)
+        connection.sendall(request(rows(5)))
+        assert predictions(read(stream)) == [20.0]
+
+
+def test_a_head_with_a_key_keeps_it(served):
+    keyed = request(rows(6), headers=b"content-type: application/json\r\neverbake-key: mary\r\n")
+    with connect(served) as connection, connection.makefile("rb") as stream:
+        for data in (keyed, keyed, request(rows(6))):
+            connection.sendall(data)
+            assert predictions(read(stream)) == [12.0]
+    assert [row.key for row in served.logged()] == ["mary", "mary", None]
+
+
+def test_who_has_stopped_writing_behind_a_known_head_is_answered(served):
+    assert predictions(answer(served, request(rows(8)))) == [16.0]
+    assert predictions(answer(served, request(rows(8)), end=True)) == [16.0]
+
+
+def test_a_connection_that_nobody_uses_is_closed_but_none_with_a_request_under_way(project):
+    project.deploy(1, project.bundle(2.0, "native"))  # the feature 556 takes it 1.2 s
+    project.start("--idle", "0.5")
+    with connect(project) as connection, connection.makefile("rb") as stream:
+        connection.sendall(request(rows(1)))
+        assert predictions(read(stream)) == [2.0]
+        connection.sendall(request(rows(556)))
+        assert predictions(read(stream)) == [1112.0]
+        assert stream.read() == b""  # within the time that `connect` allows

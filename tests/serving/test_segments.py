@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 
 import httpx
 import msgspec
@@ -82,19 +83,46 @@ def test_what_is_appended_can_be_read(tmp_path, sync):
 
 
 @pytest.mark.parametrize("sync", ["none", "tick"])
-def test_one_tick_is_one_write(tmp_path, sync):
+def test_one_tick_is_one_write(tmp_path, sync, monkeypatch):
+    written = []
+    plain = os.write
+
+    def counted(descriptor, data):
+        written.append(len(data))
+        return plain(descriptor, data)
+
     async def run():
         log = PredictionLog(LogPlace(tmp_path, 0, sync), lambda: (0, ""))
+        monkeypatch.setattr(os, "write", counted)
         together = [log.append("line", answered(n)) for n in range(10)]
         other = log.append("other", answered(1))
-        assert len(set(map(id, together))) == 1
-        assert await together[0] is None
-        assert await other is None
+        assert await asyncio.gather(*together, other) == [None] * 11
+        assert len(written) == 4  # a header and a tick, for each model
         later = [log.append("line", answered(n)) for n in range(10, 12)]
         await log.close()
         assert all(future.result() is None for future in later)
 
     asyncio.run(run())
+
+
+def test_who_fails_over_an_answer_that_is_logged_keeps_nobody_waiting(tmp_path, caplog):
+    async def run():
+        log = PredictionLog(LogPlace(tmp_path, 0), lambda: (0, ""))
+        told = []
+
+        def fail(_):
+            raise RuntimeError("a closed connection")
+
+        log.write("line", answered(1), fail)
+        log.write("line", answered(2), told.append)
+        gone = log.append("line", answered(3))
+        gone.cancel()
+        assert await log.append("line", answered(4)) is None
+        assert told == [None]
+        await log.close()
+
+    asyncio.run(run())
+    assert "a closed connection" in caplog.text
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path):

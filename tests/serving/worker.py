@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1024)
     parser.add_argument("--file-limit", type=int)
     parser.add_argument("--arrive", type=float, default=10.0)
+    parser.add_argument("--idle", type=float, default=75.0)
     told = parser.parse_args()
     if told.file_limit is not None:
         import resource
@@ -100,7 +101,7 @@ def main() -> None:
         bounds=Bounds(hosts=("models.example",), body=told.body, requests=told.requests),
         limits=Limits(waiting=8, seconds=1.5),
     )
-    serve(Service(sources, worker), socket.socket(fileno=told.fd), told.arrive)
+    serve(Service(sources, worker), socket.socket(fileno=told.fd), told.arrive, told.idle)
 
 
 if __name__ == "__main__":

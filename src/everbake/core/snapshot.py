@@ -3,6 +3,9 @@
 import ast
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
+
+_FILES = 256  # whose trees are remembered: a recipe is looked at again and again
 
 
 def code_digest(sources: Mapping[str, str]) -> str:
@@ -19,12 +22,12 @@ def code_digest(sources: Mapping[str, str]) -> str:
     """
     state = hashlib.sha256()
     for name in sorted(sources):
-        tree = ast.parse(sources[name], name)
-        state.update(f"{name}\0{_form(tree)}\0".encode())
+        state.update(f"{name}\0{_form_of(sources[name], name)}\0".encode())
     return state.hexdigest()
 
 
-def imports(source: str, package: str) -> set[str]:
+@lru_cache(_FILES)
+def imports(source: str, package: str) -> frozenset[str]:
     """The modules that a file may import, with their parents, as dotted names.
 
     Args:
@@ -39,7 +42,7 @@ def imports(source: str, package: str) -> set[str]:
             start = _anchor(node, package)
             # `from a import b` may mean the module a.b.
             found |= {start} | {f"{start}.{alias.name}".strip(".") for alias in node.names}
-    return {parent for name in found if name for parent in _parents(name)}
+    return frozenset(parent for name in found if name for parent in _parents(name))
 
 
 def _anchor(node: ast.ImportFrom, package: str) -> str:
@@ -52,6 +55,11 @@ def _anchor(node: ast.ImportFrom, package: str) -> str:
 def _parents(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+
+
+@lru_cache(_FILES)
+def _form_of(source: str, name: str) -> str:
+    return _form(ast.parse(source, name))
 
 
 def _form(node: object) -> str:

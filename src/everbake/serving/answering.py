@@ -5,9 +5,9 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from everbake.core.frames import Answered
 from everbake.serving import observing
@@ -21,14 +21,10 @@ from everbake.serving.router import Live, Loaded, Role, Router
 from everbake.serving.segments import Full, PredictionLog
 from everbake.serving.shadows import Read, Shadows
 
-if TYPE_CHECKING:
-    import asyncio
-
 _COUNTED = 422  # this and what the server is to blame for counts against the version
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a request gets.
 
     Attributes:
@@ -44,7 +40,7 @@ class Outcome:
     version: int
     predictions: list[object]
     ids: list[str]
-    errors: Mapping[int, str] = field(default_factory=dict)
+    errors: Mapping[int, str] = {}
     logged: bool = True
 
     @property
@@ -66,8 +62,7 @@ class Outcome:
 Told = Callable[[Outcome | ProblemError], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True, gc=False):
     """One request for which a version has been picked.
 
     Attributes:
@@ -239,8 +234,7 @@ class Answering:
         except ProblemError:
             return False
         answered = asked.answered(self._ids.of(asked, len(rows)), rows, predictions)
-        written = self._log.append(name, answered)
-        written.add_done_callback(partial(self._tell, asked, answered, body, told))
+        self._log.write(name, answered, partial(self._tell, asked, answered, body, told))
         return True
 
     def _tell(
@@ -249,10 +243,10 @@ class Answering:
         answered: Answered,
         body: bytes,
         told: Told,
-        written: "asyncio.Future[Exception | None]",
+        trouble: Exception | None,
     ) -> None:
         """Hand on what was answered at once, now that it is logged, or could not be."""
-        trouble, name, live = written.result(), asked.name, asked.live
+        name, live = asked.name, asked.live
         if trouble is not None and self._full == "refuse":
             self._counts.failed(name, answered.version, answered.role, "EB520")
             self._counts.problems["EB520"] += 1

@@ -1,7 +1,8 @@
 """A request that a compiled model answers takes no task of its own: most of what one would cost.
 
 Its coroutine is driven by hand. What it may wait for are plain futures, such as that of the log;
-whoever needs a task (a time limit, a host) goes the usual way.
+whoever needs a task (a time limit, a host) goes the usual way. One whose head was seen before is
+not even parsed.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from everbake.serving.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
 
 _MOST = 64 * 1024  # bytes of a body: a larger one is read the careful way
 
@@ -26,33 +27,76 @@ class _Seen:
         """Nothing to do."""
 
 
-_SEEN = _Seen()
-
-
 class DirectCycle:
     """One request and its answer, as uvicorn's protocol knows them.
 
     Args:
         protocol: the connection.
-        scope: of the request.
         keep_alive: whether the connection stays open after it.
     """
 
-    def __init__(self, protocol: "DirectProtocol", scope: Scope, *, keep_alive: bool) -> None:
+    body = b""
+    more_body = False
+    disconnected = False
+    response_started = False
+    response_complete = False
+    message_event = _Seen()
+
+    def __init__(self, protocol: "DirectProtocol", *, keep_alive: bool = True) -> None:
         self._protocol = protocol
-        self._scope = scope
-        self._coroutine: Coroutine[asyncio.Future[object], None, HttpAnswer | None] | None = None
         self.keep_alive = keep_alive
-        self.body = b""
-        self.more_body = True
-        self.disconnected = False
-        self.response_started = False
-        self.response_complete = False
-        self.message_event = _SEEN
-        protocol.app.reading(1)
+
+    def finish(self, answer: HttpAnswer | None) -> None:
+        """Send the answer; None where nobody waits for it."""
+        self.response_started = self.response_complete = True
+        transport = self._protocol.transport
+        if answer is None or transport.is_closing():
+            transport.close()
+            return
+        transport.write(self._written(answer))
+        if not self.keep_alive:
+            transport.close()
+        self._protocol.on_response_complete()
+
+    def _written(self, answer: HttpAnswer) -> bytes:
+        further = b"".join([b"%b: %b\r\n" % pair for pair in answer.headers])
+        return b"%b%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
+            STATUS_LINE[answer.status],
+            self._protocol.standing(),
+            further,
+            answer.content,
+            len(answer.body),
+            b"" if self.keep_alive else b"connection: close\r\n",
+            answer.body,
+        )
 
     def abandon(self) -> None:
         """The caller has gone."""
+
+
+class ParsedCycle(DirectCycle):
+    """One whose head was parsed, and whose body arrives.
+
+    Args:
+        protocol: the connection.
+        scope: of the request.
+        begun: bytes with which the connection's data began, if this request is the first in them.
+        keep_alive: whether the connection stays open after it.
+    """
+
+    more_body = True
+
+    def __init__(
+        self, protocol: "DirectProtocol", scope: Scope, begun: bytes, *, keep_alive: bool
+    ) -> None:
+        super().__init__(protocol, keep_alive=keep_alive)
+        self._scope = scope
+        self._begun = begun
+        self._coroutine: Coroutine[asyncio.Future[object], None, HttpAnswer | None] | None = None
+        protocol.app.reading(1)
+
+    @override
+    def abandon(self) -> None:
         if self.more_body:
             self.more_body = False
             self._protocol.app.reading(-1)
@@ -65,7 +109,10 @@ class DirectCycle:
         """The body has arrived: answer, in one go if it is a usual request."""
         protocol, service = self._protocol, self._protocol.app
         service.reading(-1)
-        if service.at_once(protocol.url, protocol.headers, self.body, self._finish):
+        head = service.usual(protocol.url, protocol.headers, len(self.body))
+        if head is not None and service.at_once(head, self.body, self.finish):
+            if self._begun and self.keep_alive:
+                service.heads.remember(self._begun, head)
             return
         self._coroutine = service.answered(self._scope, self.receive)
         self._step(None)
@@ -78,41 +125,40 @@ class DirectCycle:
         try:
             future = coroutine.send(None)
         except StopIteration as end:
-            self._finish(end.value)
+            self._coroutine = None
+            self.finish(end.value)
         else:
             # What a task would do: the future has been awaited, and says when it is done.
             future._asyncio_future_blocking = False  # noqa: SLF001
             future.add_done_callback(self._step)
 
-    def _finish(self, answer: HttpAnswer | None) -> None:
-        self._coroutine = None
-        self.response_started = self.response_complete = True
-        transport = self._protocol.transport
-        if answer is None or transport.is_closing():
-            transport.close()
-            return
-        parts = [STATUS_LINE[answer.status], *self._headers(answer), b"\r\n", answer.body]
-        transport.write(b"".join(parts))
-        if not self.keep_alive:
-            transport.close()
-        self._protocol.on_response_complete()
-
-    def _headers(self, answer: HttpAnswer) -> "Sequence[bytes]":
-        given = [*self._protocol.server_state.default_headers, *answer.headers]
-        lines = [b"%b: %b\r\n" % pair for pair in given]
-        length = b"content-type: %b\r\ncontent-length: %d\r\n"
-        lines.append(length % (answer.content, len(answer.body)))
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        return lines
-
 
 class DirectProtocol(BoundedProtocol):
     """One connection, on which most requests go the short way."""
 
+    _data = b""  # what arrived last, if a request begins with it
+    _headers_of: object = None
+    _standing = b""
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Answer a request whose head was seen before; parse any other one."""
+        if self.resting and not self._leaving and not self.flow.write_paused:
+            found = self.app.heads.find(data)
+            if found is not None:
+                cycle = DirectCycle(self)
+                if self.app.at_once(*found, cycle.finish):
+                    self.cycle = cycle  # type: ignore[assignment]
+                    self._begun = True
+                    return
+            self._data = data
+        super().data_received(data)
+        self._data = b""
+
     @override
     def on_headers_complete(self) -> None:
         """The body begins."""
+        begun, self._data = self._data, b""
         if not self._is_direct():
             super().on_headers_complete()
             return
@@ -120,7 +166,15 @@ class DirectProtocol(BoundedProtocol):
         self._begun = True
         keep = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         keep = keep and not self._leaving
-        self.cycle = DirectCycle(self, self.scope, keep_alive=keep)  # type: ignore[assignment, arg-type]
+        self.cycle = ParsedCycle(self, self.scope, begun, keep_alive=keep)  # type: ignore[assignment, arg-type]
+
+    def standing(self) -> bytes:
+        """The headers of every answer; the server renews them each second."""
+        headers = self.server_state.default_headers
+        if headers is not self._headers_of:
+            self._headers_of = headers
+            self._standing = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        return self._standing
 
     def _is_direct(self) -> bool:
         """Whether this is a small, plain request to a compiled model, and the only one."""
@@ -154,7 +208,7 @@ class DirectProtocol(BoundedProtocol):
     def on_message_complete(self) -> None:
         """The body has arrived."""
         cycle: object = self.cycle
-        if isinstance(cycle, DirectCycle) and cycle.more_body:
+        if isinstance(cycle, ParsedCycle) and cycle.more_body:
             cycle.more_body = False
             cycle.start()
             return

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from everbake.serving.problems import ProblemError
 
 Scope = MutableMapping[str, Any]
@@ -35,8 +37,7 @@ class Bounds:
     requests: int = 1024
 
 
-@dataclass(frozen=True)
-class HttpAnswer:
+class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
     """What is sent back.
 
     Attributes:

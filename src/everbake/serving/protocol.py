@@ -30,9 +30,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     Attributes:
         seconds: in which a request must have arrived whole, once it has begun.
+        idle: seconds after which a connection is closed that nobody uses.
     """
 
     seconds = 10.0
+    idle = 75.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
         super().__init__(*args, **kwargs)
@@ -42,11 +44,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begun = False  # there is a cycle
         self._leaving = False  # the server ends
         self._late: asyncio.TimerHandle | None = None
+        self._used = 0.0  # when the last answer left
+
+    @property
+    def resting(self) -> bool:
+        """Whether no request is under way, not even in part."""
+        answered = not self._begun or self.cycle.response_complete
+        return answered and not self._in_headers and not self.pipeline
 
     @override
     def data_received(self, data: bytes) -> None:
         """Parse; a request that is not complete then must be so soon."""
-        self._unset_keepalive_if_required()
         self._feed(data)
         whole = not self._in_headers and not self._body_open()
         if whole:
@@ -83,10 +91,37 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         """What came behind this request is read on: its time begins."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._used = self.loop.time()
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.timeout_keep_alive_task is None:
+            self._look_again(self.idle)
         if self._late is not None:
             self._late.cancel()
             self._late = self.loop.call_later(self.seconds, self._give_up)
+
+    def _look_again(self, seconds: float) -> None:
+        later = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = later
+
+    @override
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that nobody uses any more.
+
+        One timer a connection looks when it was used last: to set one a request takes longer.
+        """
+        self.timeout_keep_alive_task = None
+        left = self._used + self.idle - self.loop.time()
+        if not self.resting or self.transport.is_closing():
+            return  # the end of the request sets the timer
+        if left > 0:
+            self._look_again(left)
+        else:
+            self.transport.close()
 
     @override
     def shutdown(self) -> None:
@@ -110,6 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Nobody is waited for any more."""
         if self._late is not None:
             self._late.cancel()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     @override

@@ -11,23 +11,25 @@ import uvicorn
 from everbake.serving.direct import DirectProtocol
 from everbake.serving.service import Service
 
-_KEEP_ALIVE = 75
 _GRACE = 15
 
 
-def serve(service: Service, listener: socket.socket, arrival: float = 10.0) -> None:
+def serve(
+    service: Service, listener: socket.socket, arrival: float = 10.0, idle: float = 75.0
+) -> None:
     """Answer until SIGTERM or SIGINT; requests in flight are answered first.
 
     Args:
         service: answers.
         listener: where.
         arrival: seconds in which a request must have arrived, once it has begun.
+        idle: seconds after which a connection is closed that nobody uses.
     """
     _raise_open_files()
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=type("Protocol", (DirectProtocol,), {"seconds": arrival}),
+        http=type("Protocol", (DirectProtocol,), {"seconds": arrival, "idle": idle}),
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -36,7 +38,6 @@ def serve(service: Service, listener: socket.socket, arrival: float = 10.0) -> N
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
     # uvicorn raises the signal again once it has ended in peace: that is no failure.

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import fcntl
 import itertools
+import logging
 import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +25,11 @@ from everbake.core.frames import SUFFIX, Answered, FrameWriter, SegmentHeader, f
 
 Sync = Literal["none", "tick"]
 Full = Literal["refuse", "answer"]
+Told = Callable[[Exception | None], None]
 
 _FULL = 64 * 1024 * 1024
 _encode = msgspec.msgpack.Encoder().encode
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,18 @@ class _Segment:
 
 @dataclass
 class _Tick:
-    """What one tick answers for one model."""
+    """What one tick answers for one model, and who waits until it is written."""
 
-    written: "asyncio.Future[Exception | None]"
     answered: list[Answered] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+
+    def tell(self, trouble: Exception | None) -> None:
+        """Say how it went. Whoever fails over that keeps nobody else waiting."""
+        for told in self.told:
+            try:
+                told(trouble)
+            except Exception:  # noqa: BLE001 - whatever it is
+                _log.exception("an answer that is logged could not be sent")
 
 
 @dataclass(frozen=True)
@@ -113,14 +125,19 @@ class PredictionLog:
 
     def append(self, model: str, answered: Answered) -> "asyncio.Future[Exception | None]":
         """Log an answer; the future tells when it is written, or why it could not be."""
+        written = asyncio.get_running_loop().create_future()
+        self.write(model, answered, partial(_settle, written))
+        return written
+
+    def write(self, model: str, answered: Answered, told: Told) -> None:
+        """Log an answer; `told` is called when it is written, or with why it could not be."""
         tick = self._ticks.get(model)
         if tick is None:
-            loop = asyncio.get_running_loop()
-            tick = self._ticks[model] = _Tick(loop.create_future())
+            tick = self._ticks[model] = _Tick()
             if len(self._ticks) == 1 and not self._syncing:
-                loop.call_soon(self._flush)
+                asyncio.get_running_loop().call_soon(self._flush)
         tick.answered.append(answered)
-        return tick.written
+        tick.told.append(told)
 
     async def close(self) -> None:
         """Write what waits, and close all segments."""
@@ -134,14 +151,15 @@ class PredictionLog:
         written = [
             _Written(model, segment, tick)
             for model, tick in ticks.items()
-            if (segment := self._write(model, tick)) is not None
+            if (segment := self._commit(model, tick)) is not None
         ]
         if self._place.sync == "none":
-            _release(written)
+            for one in written:
+                one.tick.tell(None)
         elif written:
             self._syncing.add(asyncio.get_running_loop().create_task(self._sync(written)))
 
-    def _write(self, model: str, tick: _Tick) -> _Segment | None:
+    def _commit(self, model: str, tick: _Tick) -> _Segment | None:
         try:
             segment = self._segments.get(model)
             if segment is None or segment.size >= self._place.full:
@@ -150,7 +168,7 @@ class PredictionLog:
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
             # A segment that may end in the middle of a frame takes no further ones.
             self._leave(model)
-            tick.written.set_result(error)
+            tick.tell(error)
             return None
         return segment
 
@@ -177,14 +195,14 @@ class PredictionLog:
                 await loop.run_in_executor(None, os.fdatasync, one.segment.descriptor)
             except OSError as error:
                 self._leave(one.model)
-                one.tick.written.set_result(error)
+                one.tick.tell(error)
             else:
-                one.tick.written.set_result(None)
+                one.tick.tell(None)
         self._syncing.clear()
         if self._ticks:  # what came meanwhile goes out together
             self._flush()
 
 
-def _release(written: list[_Written]) -> None:
-    for one in written:
-        one.tick.written.set_result(None)
+def _settle(written: "asyncio.Future[Exception | None]", trouble: Exception | None) -> None:
+    if not written.done():  # whoever waited may be gone
+        written.set_result(trouble)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from everbake.ports import Blobs, Clock, Reader
 from everbake.serving.answering import Answering, Outcome
 from everbake.serving.app import App
 from everbake.serving.counts import Counts
+from everbake.serving.heads import Head, Heads
 from everbake.serving.health import ReadyEndpoint, alive
 from everbake.serving.http import Bounds, Endpoint, HttpAnswer, Receive, Scope, Send
 from everbake.serving.labels import LabelsEndpoint
@@ -78,9 +80,14 @@ class Worker:
 
 
 class Service:
-    """An ASGI application: starts with its lifespan, ends with it."""
+    """An ASGI application: starts with its lifespan, ends with it.
+
+    Attributes:
+        heads: of usual requests.
+    """
 
     def __init__(self, sources: Sources, worker: Worker) -> None:
+        self.heads = Heads()
         router = self._router = Router()
         state, number = worker.state, worker.number
         self._log = PredictionLog(LogPlace(state / "log", number, worker.sync), sources.reader.head)
@@ -107,22 +114,31 @@ class Service:
 
     def direct(self, path: bytes) -> bool:
         """Whether this address is that of a model which answers at once, and nobody observes."""
-        live = self._router.live.get(_model(path))
-        free = self._app.free and not self._observers.all
-        return live is not None and live.at_once and free
+        return self._ready(_model(path)) and not self._observers.all
 
-    def at_once(self, path: bytes, headers: Headers, body: bytes, told: Told) -> bool:
-        """Answer a usual request in one go; false where `answered` has to look at it."""
+    def usual(self, path: bytes, headers: Headers, length: int) -> Head | None:
+        """What a head says that needs no second look; None where `answered` has to see it.
+
+        Args:
+            path: one for which `direct` holds.
+            headers: names in lower case, and values.
+            length: bytes of the body.
+        """
         headers_by_name = dict(headers)
         if not self._app.usual(headers_by_name, len(headers)):
-            return False
+            return None
         key = headers_by_name.get(b"everbake-key")
-        name = key.decode("latin-1") if key else None
+        return Head(_model(path), length, key.decode("latin-1") if key else None)
 
-        def tell(outcome: Outcome | ProblemError) -> None:
-            told(sent(outcome))
+    def at_once(self, head: Head, body: bytes, told: Told) -> bool:
+        """Answer a usual request in one go; false where `answered` has to look at it."""
+        if not self._ready(head.model):
+            return False
+        return self._answering.at_once(head.model, body, head.key, partial(_tell, told))
 
-        return self._answering.at_once(_model(path), body, name, tell)
+    def _ready(self, model: str) -> bool:
+        live = self._router.live.get(model)
+        return live is not None and live.at_once and self._app.free
 
     def reading(self, requests: int) -> None:
         """So many more requests (or fewer) are under way, whose bodies have not arrived."""
@@ -142,6 +158,10 @@ class Service:
         self._counts.close()
         await self._observers.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _tell(told: Told, outcome: Outcome | ProblemError) -> None:
+    told(sent(outcome))
 
 
 def _model(path: bytes) -> str:

@@ -38,7 +38,7 @@ class ProjectRecipes:
         found: list[Described] = []
         for source in sources:
             files = closure(self._project, self._project / source)
-            digest = _digest(files)
+            digest = code_digest(files)
             if known.get(source) != digest:
                 found += self._described(source, digest, files)
         return found
@@ -95,10 +95,6 @@ def _places(project: Path, module: str) -> list[Path]:
     stem = project.joinpath(*module.split("."))
     choices = [stem.with_name(f"{stem.name}.py"), stem / "__init__.py"]
     return [place for place in choices if place.is_file()]
-
-
-def _digest(files: dict[str, str]) -> str:
-    return code_digest(files)
 
 
 def _text(path: Path) -> str:
