@@ -327,6 +327,7 @@ def recording(project: Path) -> "Iterator[tuple[Recorder, Intake, Keeper] | None
 
     from everbake.adapters.lock import ProjectLock
     from everbake.adapters.tables.logged import DeltaPredictions
+    from everbake.recording.breath import Breath
     from everbake.recording.convert import Converter
     from everbake.recording.intake import Intake, take
     from everbake.recording.keeping import Keeper, Limits
@@ -343,12 +344,12 @@ def recording(project: Path) -> "Iterator[tuple[Recorder, Intake, Keeper] | None
         store = RecordStore(there.records)
         stack.callback(store.close)
         ledger, now = reader(project), clock().now
-        recorder = Recorder(there.log, store, ledger, now)
+        recorder = Recorder(there.log, store, ledger, now, Breath())
         intake = Intake(there.intake, partial(take, recorder=recorder, reader=ledger, now=now))
         stack.callback(intake.close)
         tables, settings = DeltaPredictions(there.predictions, there.log), load_settings(project)
         limits = Limits(settings.log_keep, settings.log_bytes)
-        converter = Converter(there.log, tables)
+        converter = Converter(there.log, tables, breathe=Breath())
         keeper = Keeper(converter, recorder, tables, ledger, limits, now)
         yield recorder, intake, keeper
 

@@ -13,6 +13,7 @@ from everbake.core.frames import FORMAT, SUFFIX, Answered, FrameReader, SegmentH
 from everbake.core.tables import Cell
 from everbake.errors import Retry
 from everbake.ports import PredictionTables
+from everbake.recording.breath import unhurried
 
 COLUMNS = (
     *("id", "time", "model", "version", "role", "key", "latency", "error"),
@@ -87,6 +88,7 @@ class Converter:
         tables: where to.
         pace: when.
         ticks: seconds of a clock that never goes back.
+        breathe: called after each request.
     """
 
     def __init__(
@@ -95,7 +97,9 @@ class Converter:
         tables: PredictionTables,
         pace: Pace = Pace(),
         ticks: Callable[[], float] = time.monotonic,
+        breathe: Callable[[], None] = unhurried,
     ) -> None:
+        self._breathe = breathe
         self._log = log
         self._tables = tables
         self._pace = pace
@@ -146,6 +150,7 @@ class Converter:
     def _model(self, folder: Path) -> None:
         for path in sorted(folder.glob("*" + SUFFIX), key=_begun):
             for answered, end in self._news(folder.name, path):
+                self._breathe()
                 batch = self._batches.setdefault(folder.name, _Batch(self._ticks()))
                 _add(batch.columns, folder.name, answered)
                 batch.cursors[path.name] = end

@@ -11,6 +11,7 @@ import msgspec
 from everbake.core.frames import Answered
 from everbake.core.spec import RecipeSpec
 from everbake.ports import Reader
+from everbake.recording.breath import unhurried
 from everbake.recording.follow import RolloutBook
 from everbake.recording.hours import Hour, decoded, encoded, hour_of
 from everbake.recording.labels import Label, LabelBook, LabelCounts
@@ -20,6 +21,7 @@ from everbake.recording.store import RecordStore, plain
 from everbake.recording.tail import Piece, Tail
 from everbake.recording.teaching import Lesson, Teaching
 
+_STEP = 32  # answers that are written between two breaths
 _AT_ONCE = 5_000  # answers that are judged in one transaction
 
 
@@ -56,16 +58,23 @@ class Recorder:
         store: where to.
         reader: the ledger.
         now: the time.
+        breathe: called between pieces of work that take microseconds.
     """
 
     def __init__(
-        self, log: Path, store: RecordStore, reader: Reader, now: Callable[[], float]
+        self,
+        log: Path,
+        store: RecordStore,
+        reader: Reader,
+        now: Callable[[], float],
+        breathe: Callable[[], None] = unhurried,
     ) -> None:
+        self._breathe = breathe
         self._log = log
         self._store = store
         self._reader = reader
         self._now = now
-        self._tail = Tail(log, store.cursors())
+        self._tail = Tail(log, store.cursors(), breathe)
         self._book = RolloutBook(store)
         self._labels = LabelBook(store)
         self._teaching = Teaching(log.parent / "labelled", store)
@@ -91,7 +100,7 @@ class Recorder:
                 self._teach()
             except BaseException:
                 # What was read and not recorded is read again.
-                self._tail = Tail(self._log, self._store.cursors())
+                self._tail = Tail(self._log, self._store.cursors(), self._breathe)
                 self._book.forget()
                 raise
 
@@ -133,13 +142,17 @@ class Recorder:
         hours: dict[tuple[int, int], Hour] = {}
         answers: list[tuple[str, str, str, int, float, int, str | None, str | None, str]] = []
         for one in piece.answered:
+            self._breathe()
             self._book.count(piece.model, one)
             if one.role != "shadow":
                 self._count(piece.model, one, hours)
             answers += _answers(piece.model, one, key)
-        self._store.put(
-            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", answers
-        )
+        for at in range(0, len(answers), _STEP):
+            self._breathe()
+            step = answers[at : at + _STEP]
+            self._store.put(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", step
+            )
         self._keep(piece.model, hours)
         given = [(answer[1], answer[6]) for answer in answers if answer[2] != "shadow"]
         self._await(piece.model, self._labels.answered(piece.model, given))

@@ -1,13 +1,14 @@
 """Reads what the workers append to the prediction log, from where it stopped."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from everbake.core.frames import SUFFIX, Answered, FrameReader, SegmentHeader, payloads
+from everbake.recording.breath import unhurried
 
 _log = logging.getLogger(__name__)
 _PIECE = 4 * 1024 * 1024  # bytes of one segment that are read at a time
@@ -58,9 +59,16 @@ class Tail:
     Args:
         directory: holds one directory a model.
         cursors: by segment, up to where it was read before.
+        breathe: called after each frame.
     """
 
-    def __init__(self, directory: Path, cursors: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        cursors: Mapping[str, int],
+        breathe: Callable[[], None] = unhurried,
+    ) -> None:
+        self._breathe = breathe
         self._directory = directory
         self._cursors = dict(cursors)
         self._places: dict[Path, _Place] = {}
@@ -96,6 +104,7 @@ class Tail:
         with path.open("rb") as stream:
             stream.seek(start)
             for payload, length in payloads(stream.read):
+                self._breathe()
                 end = start + length
                 try:
                     one = place.read(payload)
