@@ -267,3 +267,20 @@ def test_a_connection_that_nobody_uses_is_closed_but_none_with_a_request_under_w
         connection.sendall(request(rows(556)))
         assert predictions(read(stream)) == [1112.0]
         assert stream.read() == b""  # within the time that `connect` allows
+
+
+def test_the_rest_of_a_refused_body_is_no_request_whatever_it_looks_like(served):
+    known = request(rows(5))
+    refused = request(known * 3, target=b"/v1/models/line/nothing", headers=TYPE)
+    head = refused[: -len(known) * 3]
+    with connect(served) as connection, connection.makefile("rb") as stream:
+        for _ in range(2):
+            connection.sendall(known)
+            assert predictions(read(stream)) == [10.0]
+        connection.sendall(head)
+        assert code(read(stream)) == (404, "EB501")
+        for _ in range(3):  # each alone, exactly as a request of its own would be
+            connection.sendall(known)
+            time.sleep(0.05)
+        connection.sendall(request(rows(8)))
+        assert predictions(read(stream)) == [16.0]

@@ -70,9 +70,6 @@ class DirectCycle:
             answer.body,
         )
 
-    def abandon(self) -> None:
-        """The caller has gone."""
-
 
 class ParsedCycle(DirectCycle):
     """One whose head was parsed, and whose body arrives.
@@ -95,8 +92,8 @@ class ParsedCycle(DirectCycle):
         self._coroutine: Coroutine[asyncio.Future[object], None, HttpAnswer | None] | None = None
         protocol.app.reading(1)
 
-    @override
     def abandon(self) -> None:
+        """The caller has gone."""
         if self.more_body:
             self.more_body = False
             self._protocol.app.reading(-1)
@@ -200,7 +197,7 @@ class DirectProtocol(BoundedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""
         cycle: object = self.cycle
-        if isinstance(cycle, DirectCycle):
+        if isinstance(cycle, ParsedCycle):
             cycle.abandon()
         super().connection_lost(exc)
 
@@ -209,7 +206,7 @@ class DirectProtocol(BoundedProtocol):
         """The body has arrived."""
         cycle: object = self.cycle
         if isinstance(cycle, ParsedCycle) and cycle.more_body:
-            cycle.more_body = False
+            self._in_message = cycle.more_body = False
             cycle.start()
             return
         super().on_message_complete()

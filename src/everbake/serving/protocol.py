@@ -41,6 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._heading = 0
         self._ignored = 0
         self._in_headers = False
+        self._in_message = False  # the rest of a refused one is still part of it
         self._begun = False  # there is a cycle
         self._leaving = False  # the server ends
         self._late: asyncio.TimerHandle | None = None
@@ -48,9 +49,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def resting(self) -> bool:
-        """Whether no request is under way, not even in part."""
-        answered = not self._begun or self.cycle.response_complete
-        return answered and not self._in_headers and not self.pipeline
+        """Whether no request is under way, not even in part: what comes now begins one."""
+        return self._answered and not self._in_message
+
+    @property
+    def _answered(self) -> bool:
+        return (not self._begun or self.cycle.response_complete) and not self.pipeline
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -116,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         self.timeout_keep_alive_task = None
         left = self._used + self.idle - self.loop.time()
-        if not self.resting or self.transport.is_closing():
+        if not self._answered or self._in_headers or self.transport.is_closing():
             return  # the end of the request sets the timer
         if left > 0:
             self._look_again(left)
@@ -165,7 +169,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request line begins."""
         super().on_message_begin()
         self._heading = self._ignored = 0
-        self._in_headers = True
+        self._in_headers = self._in_message = True
 
     @override
     def on_url(self, url: bytes) -> None:
@@ -205,6 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         """The body has arrived."""
+        self._in_message = False
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
