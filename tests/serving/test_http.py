@@ -284,3 +284,14 @@ def test_the_rest_of_a_refused_body_is_no_request_whatever_it_looks_like(served)
             time.sleep(0.05)
         connection.sendall(request(rows(8)))
         assert predictions(read(stream)) == [16.0]
+
+
+def test_who_answers_may_change_while_a_body_arrives(served):
+    data = request(rows(5))
+    for version, runtime in ((2, "native"), (3, "linear"), (4, "native")):
+        with connect(served) as connection, connection.makefile("rb") as stream:
+            connection.sendall(data[:-5])
+            time.sleep(0.05)  # so that the head is read before the swap; all the same if it is not
+            served.wait_for(served.deploy(version, served.bundle(float(version), runtime)))
+            connection.sendall(data[-5:])
+            assert predictions(read(stream)) == [5.0 * version]

@@ -1,8 +1,7 @@
 """A request that a compiled model answers takes no task of its own: most of what one would cost.
 
-Its coroutine is driven by hand. What it may wait for are plain futures, such as that of the log;
-whoever needs a task (a time limit, a host) goes the usual way. One whose head was seen before is
-not even parsed.
+It is answered in one go and sent once it is logged; whatever cannot be (a host, a problem, many
+rows) goes the usual way. One whose head was seen before is not even parsed.
 """
 
 from typing import TYPE_CHECKING
@@ -14,8 +13,7 @@ from everbake.serving.http import HttpAnswer, Message, Scope
 from everbake.serving.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Coroutine
+    from everbake.serving.service import Service
 
 _MOST = 64 * 1024  # bytes of a body: a larger one is read the careful way
 
@@ -89,7 +87,6 @@ class ParsedCycle(DirectCycle):
         super().__init__(protocol, keep_alive=keep_alive)
         self._scope = scope
         self._begun = begun
-        self._coroutine: Coroutine[asyncio.Future[object], None, HttpAnswer | None] | None = None
         protocol.app.reading(1)
 
     def abandon(self) -> None:
@@ -111,23 +108,12 @@ class ParsedCycle(DirectCycle):
             if self._begun and self.keep_alive:
                 service.heads.remember(self._begun, head)
             return
-        self._coroutine = service.answered(self._scope, self.receive)
-        self._step(None)
+        # Who answers may be a host by now, which is waited for.
+        protocol._start_asgi_task(self, service)  # type: ignore[arg-type]  # noqa: SLF001
 
-    def _step(self, _: object) -> None:
-        """Go on, until the next future or the end."""
-        coroutine = self._coroutine
-        if coroutine is None:
-            return
-        try:
-            future = coroutine.send(None)
-        except StopIteration as end:
-            self._coroutine = None
-            self.finish(end.value)
-        else:
-            # What a task would do: the future has been awaited, and says when it is done.
-            future._asyncio_future_blocking = False  # noqa: SLF001
-            future.add_done_callback(self._step)
+    async def run_asgi(self, service: "Service") -> None:
+        """Answer in a task, as uvicorn's protocol starts it."""
+        self.finish(await service.answered(self._scope, self.receive))
 
 
 class DirectProtocol(BoundedProtocol):
