@@ -185,8 +185,7 @@ def test_the_model_is_named_or_the_only_one(served, client):
         invoke(client, good, **{"everbake-model": "lime"}), 404, "EB502", "RESOURCE_DOES_NOT_EXIST"
     )
     assert 'did you mean "line"?' in message
-    served.deploy(1, served.bundle(3.0), "other")
-    served.wait(lambda: invoke(client, good).status_code == 400)
+    served.wait_for(served.deploy(1, served.bundle(3.0), "other"))
     assert "line, other" in check_error(invoke(client, good), 400, "EB536")
     other = invoke(client, good, **{"Everbake-Model": "other"})
     assert other.json()["predictions"] == [27.0]
