@@ -1,5 +1,6 @@
 """What every protocol of predictions shares: who answers, and that it is logged first."""
 
+import asyncio
 import itertools
 import math
 import secrets
@@ -11,13 +12,12 @@ import msgspec
 
 from everbake.core.frames import Answered
 from everbake.serving import observing
-from everbake.serving.compiled import MOST_AT_ONCE
 from everbake.serving.counts import Counts
 from everbake.serving.decode import Row, near_miss
 from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
-from everbake.serving.router import Live, Loaded, Role, Router
+from everbake.serving.router import FEW, Given, Live, Loaded, Role, Router
 from everbake.serving.segments import Full, PredictionLog
 from everbake.serving.shadows import Read, Shadows
 
@@ -108,6 +108,22 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
         return Answered([self.id], self.now, self.version, [], [], *place)
 
 
+class _Begun(msgspec.Struct, frozen=True, gc=False):
+    """A request that a version answers.
+
+    Attributes:
+        asked: who, and when.
+        rows: in the request.
+        read: gives them again, held against the inputs of another version.
+        told: gets the outcome.
+    """
+
+    asked: _Asked
+    rows: list[Row]
+    read: Read
+    told: Told
+
+
 class _Ids:
     """Prediction ids: by time, unique over all workers; 12 + 10 + 10 hexadecimal digits."""
 
@@ -183,34 +199,25 @@ class Answering:
         """
         asked = self._asked(name, self.live(name), key)
         observing.picked(name, asked.version, asked.role)
+        rows: list[Row] = []
         try:
             rows = read(asked.loaded.decoder)
-            predictions = await asked.loaded.answers.answer(rows)
-            check_finite(predictions)
+            given: Given = await asked.loaded.answers.answer(rows)
         except ProblemError as problem:
-            self._counts.failed(name, asked.version, asked.role, problem.code)
-            if problem.status >= _COUNTED:
-                # Counts against the version. Where even that cannot be written, the caller
-                # learns of the first trouble.
-                await self._log.append(name, asked.failed(problem.code))
-            raise
-        ids = self._ids.of(asked, len(rows))
-        answered = asked.answered(ids, rows, predictions)
-        errors = errors_of(predictions)
-        logged = await self._write(name, answered, errors)
-        observing.counted(len(rows))
-        self._counts.answered(name, asked.version, asked.role, len(rows), answered.seconds)
-        if logged and asked.live.shadowed:
-            self._shadows.offer(name, asked.live, read, answered)
-        if errors:
-            predictions = [None if at in errors else one for at, one in enumerate(predictions)]
-        return Outcome(name, asked.version, predictions, ids, errors, logged)
+            given = problem
+        told: asyncio.Future[Outcome | ProblemError] = asyncio.get_running_loop().create_future()
+        self._settle(_Begun(asked, rows, read, partial(_resolve, told)), given)
+        outcome = await told
+        if isinstance(outcome, ProblemError):
+            raise outcome
+        observing.counted(len(outcome.ids))
+        return outcome
 
     def at_once(self, name: str, body: bytes, key: str | None, told: Told) -> bool:
-        """Answer a usual request in one go; false where it is anything but that.
+        """Begin to answer a usual request; false where it is anything but that.
 
-        Usual are few rows, in everbake's own JSON, to a model that waits for no host. Of what is
-        wrong with any other request, `predict` tells.
+        Usual are few rows, in everbake's own JSON. Of what is wrong with any other request,
+        `predict` tells.
 
         Args:
             name: of the model.
@@ -222,44 +229,65 @@ class Answering:
         if live is None:
             return False
         asked = self._asked(name, live, key)
-        answer = asked.loaded.answers.at_once
-        if answer is None:
-            return False
         try:
             rows = asked.loaded.decoder.decode(body)
-            if len(rows) > MOST_AT_ONCE:
-                return False
-            predictions = answer(rows)
-            check_finite(predictions)
         except ProblemError:
             return False
-        answered = asked.answered(self._ids.of(asked, len(rows)), rows, predictions)
-        self._log.write(name, answered, partial(self._tell, asked, answered, body, told))
+        if len(rows) > FEW:
+            return False
+        begun = _Begun(asked, rows, lambda decoder: decoder.decode(body), told)
+        asked.loaded.answers.ask(rows, partial(self._settle, begun))
         return True
+
+    def _settle(self, begun: _Begun, given: Given) -> None:
+        """Log what a version answered, or that it could not, then tell."""
+        asked, rows = begun.asked, begun.rows
+        if not isinstance(given, ProblemError):
+            given = finite(given)
+        if isinstance(given, ProblemError):
+            self._fail(begun, given)
+            return
+        answered = asked.answered(self._ids.of(asked, len(rows)), rows, given)
+        errors = errors_of(given)
+        logged = answered
+        if errors:
+            logged, failed = parted(answered, errors)
+            self._log.write(asked.name, failed, _unheeded)
+        self._log.write(asked.name, logged, partial(self._tell, begun, answered, errors))
+
+    def _fail(self, begun: _Begun, problem: ProblemError) -> None:
+        asked = begun.asked
+        self._counts.failed(asked.name, asked.version, asked.role, problem.code)
+        if problem.status < _COUNTED:
+            begun.told(problem)
+            return
+        # Counts against the version. Where even that cannot be written, the caller learns of the
+        # first trouble.
+        self._log.write(asked.name, asked.failed(problem.code), lambda _: begun.told(problem))
 
     def _tell(
         self,
-        asked: _Asked,
+        begun: _Begun,
         answered: Answered,
-        body: bytes,
-        told: Told,
+        errors: Mapping[int, str],
         trouble: Exception | None,
     ) -> None:
-        """Hand on what was answered at once, now that it is logged, or could not be."""
-        name, live = asked.name, asked.live
+        """Hand on what was answered, now that it is logged, or could not be."""
+        name, live = begun.asked.name, begun.asked.live
         if trouble is not None and self._full == "refuse":
             self._counts.failed(name, answered.version, answered.role, "EB520")
-            self._counts.problems["EB520"] += 1
-            told(_unlogged(trouble))
+            begun.told(_unlogged(trouble))
             return
         rows, logged = len(answered.ids), trouble is None
         if not logged:
-            self._counts.unlogged[name] += rows
+            self._counts.unlogged[name] += rows - len(errors)
         self._counts.answered(name, answered.version, answered.role, rows, answered.seconds)
         if logged and live.shadowed:
-            self._shadows.offer(name, live, lambda decoder: decoder.decode(body), answered)
-        predictions, ids = answered.predictions, answered.ids
-        told(Outcome(name, answered.version, predictions, ids, logged=logged))
+            self._shadows.offer(name, live, begun.read, answered)
+        predictions = answered.predictions
+        if errors:
+            predictions = [None if at in errors else one for at, one in enumerate(predictions)]
+        begun.told(Outcome(name, answered.version, predictions, answered.ids, errors, logged))
 
     def _asked(self, name: str, live: Live, key: str | None) -> _Asked:
         now, started = self._now(), time.perf_counter()
@@ -269,24 +297,6 @@ class Answering:
         else:
             chosen = (live.version, "champion", live.loaded)
         return _Asked(name, key, live, *chosen, first, now, started)
-
-    async def _write(self, name: str, answered: Answered, errors: Mapping[int, str]) -> bool:
-        """Log what was answered; whether it was logged.
-
-        Raises:
-            ProblemError: it cannot be logged, and is not to be answered then.
-        """
-        if errors:
-            answered, failed = parted(answered, errors)
-            await self._log.append(name, failed)
-        trouble = await self._log.append(name, answered)
-        if trouble is None:
-            return True
-        if self._full == "refuse":
-            self._counts.failed(name, answered.version, answered.role, "EB520")
-            raise _unlogged(trouble)
-        self._counts.unlogged[name] += len(answered.ids)
-        return False
 
     async def close(self) -> None:
         """Let go of shadows that were not scored yet."""
@@ -304,15 +314,12 @@ class Answering:
         return ProblemError("EB502", f'model "{name[:100]}" is not known{hint}')
 
 
-def check_finite(predictions: list[object]) -> None:
-    """Refuse answers that are no numbers.
-
-    Raises:
-        ProblemError: a prediction is missing, infinite or not a number.
-    """
+def finite(predictions: list[object]) -> Given:
+    """The same, or why they are no answer: one is missing, infinite or not a number."""
     for at, value in enumerate(predictions):
         if not _is_finite(value):
-            raise ProblemError("EB518", f"the prediction for row {at} is {value}", Place(at))
+            return ProblemError("EB518", f"the prediction for row {at} is {value}", Place(at))
+    return predictions
 
 
 def _is_finite(value: object) -> bool:
@@ -323,6 +330,17 @@ def _is_finite(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     return value is not None
+
+
+def _resolve(
+    told: "asyncio.Future[Outcome | ProblemError]", outcome: Outcome | ProblemError
+) -> None:
+    if not told.done():  # whoever waited may be gone
+        told.set_result(outcome)
+
+
+def _unheeded(_: Exception | None) -> None:
+    """The other rows of the request, in the same write, tell how it went."""
 
 
 def _unlogged(trouble: Exception) -> ProblemError:

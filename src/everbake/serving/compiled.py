@@ -7,9 +7,7 @@ from everbake.runtimes.columns import RowRefusedError
 from everbake.runtimes.kinds import load
 from everbake.serving.decode import Row
 from everbake.serving.problems import Place, ProblemError
-
-# A row takes microseconds: so many of them hold up the other requests by a millisecond or so.
-MOST_AT_ONCE = 256
+from everbake.serving.router import FEW, Given
 
 
 class CompiledAnswers:
@@ -29,21 +27,24 @@ class CompiledAnswers:
         return True
 
     @property
-    def at_once(self) -> Callable[[list[Row]], list[object]] | None:
-        """It asks nobody else."""
-        return self._at_once
+    def waiting(self) -> int:
+        """It answers at once."""
+        return 0
 
-    def _at_once(self, rows: list[Row]) -> list[object]:
+    def ask(self, rows: list[Row], told: Callable[[Given], None]) -> None:
+        """Tells before this returns."""
+        try:
+            given: Given = self._predictions(rows)
+        except ProblemError as problem:
+            given = problem
+        told(given)
+
+    def _predictions(self, rows: list[Row]) -> list[object]:
         try:
             return self._runtime.answer(rows)
         except RowRefusedError as refused:
             place = Place(refused.row, refused.column)
             raise ProblemError("EB516", str(refused), place) from None
-
-    @property
-    def waiting(self) -> int:
-        """It answers at once."""
-        return 0
 
     async def answer(self, rows: list[Row]) -> list[object]:
         """One prediction a row; many rows are answered beside the event loop.
@@ -51,9 +52,9 @@ class CompiledAnswers:
         Raises:
             ProblemError: the model cannot answer a row.
         """
-        if len(rows) > MOST_AT_ONCE:
-            return await asyncio.to_thread(self._at_once, rows)
-        return self._at_once(rows)
+        if len(rows) > FEW:
+            return await asyncio.to_thread(self._predictions, rows)
+        return self._predictions(rows)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -6,12 +6,14 @@ fixed cost of a call is shared by all who wait for it.
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -21,10 +23,11 @@ from everbake.serving.decode import Row
 from everbake.serving.http import RETRY
 from everbake.serving.pace import Pace, Queued
 from everbake.serving.problems import Place, ProblemError
-from everbake.serving.router import Failed
+from everbake.serving.router import Failed, Given
 
 Opener = Callable[[Bundle], socket.socket]
 
+_log = logging.getLogger(__name__)
 _LENGTH = struct.Struct(">I")
 _PROBE: dict[str, object] = {
     "int64": 0,
@@ -62,10 +65,26 @@ class Limits:
     seconds: float = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
+    """A request that waits, and gives up after a time."""
+
     rows: list[Row]
-    answered: "asyncio.Future[NativeAnswer]"
+    told: Callable[[Given], None]
+    late: asyncio.TimerHandle | None = None
+    done: bool = False
+
+    def settle(self, given: Given) -> None:
+        """Tell, unless that was done before."""
+        if self.done:
+            return
+        self.done = True
+        if self.late is not None:
+            self.late.cancel()
+        try:
+            self.told(given)
+        except Exception:  # noqa: BLE001 - whatever it is, it is nobody else's
+            _log.exception("what a model answered could not be handed on")
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,8 @@ class NativeAnswers:
         self._news = asyncio.Event()
         self._closing = False
         self._alive = True
-        self._pump = asyncio.get_running_loop().create_task(self._run())
+        self._loop = asyncio.get_running_loop()
+        self._pump = self._loop.create_task(self._run())
 
     @classmethod
     async def connect(cls, opener: Opener, bundle: Bundle, limits: Limits) -> "NativeAnswers":
@@ -127,13 +147,29 @@ class NativeAnswers:
         return self._alive and not self._connection.reader.at_eof()
 
     @property
-    def at_once(self) -> None:
-        """Its host answers."""
-
-    @property
     def waiting(self) -> int:
         """Requests that wait for the next call."""
         return len(self._queue)
+
+    def ask(self, rows: list[Row], told: Callable[[Given], None]) -> None:
+        """Tells when the host has answered, or at once where too many wait or it is gone."""
+        if not self.alive:
+            told(_gone())
+            return
+        queued = Queued(len(self._queue), self._rows)
+        if not self._pace.admits(queued, len(rows), time.perf_counter()):
+            why = f"{queued.requests} requests are waiting for this model"
+            told(ProblemError("EB519", why, headers=RETRY))
+            return
+        waiting = _Waiting(rows, told)
+        waiting.late = self._loop.call_later(self._limits.seconds, self._give_up, waiting)
+        self._queue.append(waiting)
+        self._rows += len(rows)
+        self._news.set()
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        why = f"no answer of the model within {self._limits.seconds:g} s"
+        waiting.settle(ProblemError("EB522", why))
 
     async def answer(self, rows: list[Row]) -> list[object]:
         """One prediction a row, a `Failed` where the model raised.
@@ -141,25 +177,12 @@ class NativeAnswers:
         Raises:
             ProblemError: too many wait, the host is gone, or the model failed on all rows.
         """
-        if not self.alive:
-            raise _gone()
-        queued = Queued(len(self._queue), self._rows)
-        if not self._pace.admits(queued, len(rows), time.perf_counter()):
-            raise ProblemError(
-                "EB519", f"{queued.requests} requests are waiting for this model", headers=RETRY
-            )
-        waiting = _Waiting(rows, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        self._rows += len(rows)
-        self._news.set()
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                answer = await waiting.answered
-        except TimeoutError:
-            raise ProblemError(
-                "EB522", f"no answer of the model within {self._limits.seconds:g} s"
-            ) from None
-        return _told(answer)
+        answered: asyncio.Future[Given] = self._loop.create_future()
+        self.ask(rows, partial(_resolve, answered))
+        given = await answered
+        if isinstance(given, ProblemError):
+            raise given
+        return given
 
     async def close(self) -> None:
         """Answer what waits, then end the session."""
@@ -186,7 +209,7 @@ class NativeAnswers:
             batch.append(self._queue.popleft())
             rows += len(batch[-1].rows)
         self._rows -= rows
-        return [waiting for waiting in batch if not waiting.answered.done()]
+        return [waiting for waiting in batch if not waiting.done]
 
     def _fits(self, rows: int, first: _Waiting) -> bool:
         """Rows that lack a column would get it, empty, from rows that have it."""
@@ -203,30 +226,26 @@ class NativeAnswers:
                 answer = await self._connection.call(rows)
         except BaseException:
             for waiting in batch:
-                _settle(waiting, None)
+                waiting.settle(_gone())
             raise
         self._pace.end(time.perf_counter())
         start = 0
         for waiting in batch:
             end = start + len(waiting.rows)
-            _settle(waiting, _part(answer, start, end))
+            waiting.settle(_given(_part(answer, start, end)))
             start = end
 
     def _end(self) -> None:
         self._alive = False
         self._connection.writer.close()
         while self._queue:
-            _settle(self._queue.popleft(), None)
+            self._queue.popleft().settle(_gone())
         self._rows = 0
 
 
-def _settle(waiting: _Waiting, answer: NativeAnswer | None) -> None:
-    if waiting.answered.done():
-        return  # gave up meanwhile
-    if answer is None:
-        waiting.answered.set_exception(_gone())
-    else:
-        waiting.answered.set_result(answer)
+def _resolve(answered: "asyncio.Future[Given]", given: Given) -> None:
+    if not answered.done():  # whoever waited may be gone
+        answered.set_result(given)
 
 
 def _unstarted(bundle: Bundle, error: Exception) -> HealthError:
@@ -257,13 +276,13 @@ def _part(answer: NativeAnswer, start: int, end: int) -> NativeAnswer:
     return NativeAnswer(predictions, errors)
 
 
-def _told(answer: NativeAnswer) -> list[object]:
+def _given(answer: NativeAnswer) -> Given:
     if not answer.errors:
         return answer.predictions
     if len(answer.errors) == len(answer.predictions):
         row = min(answer.errors)
         place = Place(row if len(answer.predictions) == 1 else None)
-        raise ProblemError("EB517", f"the model failed: {answer.errors[row]}", place)
+        return ProblemError("EB517", f"the model failed: {answer.errors[row]}", place)
     told = list(answer.predictions)
     for at, why in answer.errors.items():
         told[at] = Failed(why)

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 # What waits goes out together in one call, which takes about as long again as the wait for it:
-# with both, an accepted request takes no more than 40 ms longer than on an idle host.
-_PATIENCE = 0.02
-_BURST = 0.1  # seconds of idleness that are remembered
-_SLOWER = 1.25  # by which a call may be found to take longer than expected
-_FADING = 0.8  # of what earlier calls count, at each new one
-_FLAT = 1e-6  # share of their squares, below which the numbers of rows do not differ
+# with both, an accepted request takes 20 ms longer than on an idle host, or twice that where the
+# host has to share its processor.
+_PATIENCE = 0.01
+_OWN = 1.5  # what a request costs itself: so many times as long it may wait in any case
+_BURST = 0.05  # seconds of work that idleness may have saved up for
+_SAVED = 4  # seconds of work for one without: up to 80 % of what a host can do, queues end soon
+_SLOWER = 1.25  # by which a call may be found to take longer than it should
+_FADING = 0.95  # of what earlier calls count, at each new one
+_PRIOR = 0.1  # weight of the call without rows that takes no time
 _CALLS = 3  # before it is known how long calls take: the first one starts cold
 
 
@@ -28,9 +31,11 @@ class Queued:
 class Cost:
     """How long a call takes: so much for itself, and so much for each of its rows.
 
-    A straight line through the recent calls, by least squares; the older ones fade. A call that
-    was held up counts as one that took little longer than expected, where that can be said: with
-    no more rows than calls before it.
+    A straight line through the recent calls, by least squares; the older ones fade. A call without
+    rows, that took no time, is always among them, with little weight: where all calls had about as
+    many rows, it is their rows that are taken to cost. A call that was held up counts as one that
+    took little longer than usual, or than expected of its rows; where nobody can say, with more
+    rows than any call before it, it counts as it is.
     """
 
     def __init__(self) -> None:
@@ -44,22 +49,16 @@ class Cost:
 
     @property
     def row(self) -> float:
-        """Seconds of one more row.
-
-        Where all calls had as many rows, nobody can tell: of one each, a row is taken to cost
-        nothing, until more of them are asked together; of several, they are taken to cost all.
-        """
-        spread = self._weight * self._squares - self._rows**2
-        if spread > _FLAT * self._weight * self._squares:
-            slope = (self._weight * self._products - self._rows * self._seconds) / spread
-            return max(0.0, slope)
-        return self._seconds / self._rows if self._rows > self._weight else 0.0
-
-    def of(self, rows: int) -> float:
-        """Seconds of a call with so many rows."""
+        """Seconds of one more row."""
         if not self._weight:
             return 0.0
-        fixed = (self._seconds - self.row * self._rows) / self._weight
+        weight = self._weight + _PRIOR
+        spread = weight * self._squares - self._rows**2
+        return max(0.0, (weight * self._products - self._rows * self._seconds) / spread)
+
+    def of(self, rows: float) -> float:
+        """Seconds of a call with so many rows."""
+        fixed = (self._seconds - self.row * self._rows) / (self._weight + _PRIOR)
         return max(0.0, fixed) + self.row * rows
 
     def learn(self, rows: int, seconds: float) -> None:
@@ -68,7 +67,8 @@ class Cost:
         if self._calls == 1:
             return
         if rows <= self._most:
-            seconds = min(seconds, _SLOWER * self.of(rows))
+            usual = self._rows / self._weight
+            seconds = min(seconds, _SLOWER * self.of(max(rows, usual)))
         self._most = max(self._most, rows)
         self._weight = _FADING * self._weight + 1.0
         self._rows = _FADING * self._rows + rows
@@ -80,9 +80,9 @@ class Cost:
 class Pace:
     """Whether more may wait for a host, by the calls that it has answered.
 
-    A burst upon an idle host waits, however long it takes: it is over soon. Work uses up the
-    idleness before it. Without any left, more comes than the host can do; then a request is
-    refused that would wait for long behind others, measured by what its own rows cost.
+    A burst upon an idle host waits, however long it takes: it is over soon. Work uses up what the
+    idleness before it has saved. With nothing left, more comes than the host can do; a request is
+    refused that would wait for long behind others, measured by what it costs itself.
 
     Args:
         most: requests that may wait.
@@ -91,7 +91,7 @@ class Pace:
     def __init__(self, most: int) -> None:
         self._most = most
         self._cost = Cost()
-        self._rest = _BURST  # idleness that no work has used up yet
+        self._rest = _BURST  # seconds of work that idleness has saved up for
         self._ended: float | None = None
         self._call: tuple[float, int] | None = None
 
@@ -102,13 +102,12 @@ class Pace:
         rest = self._rested(now)
         if rest >= _BURST or not queued.requests or not self._cost.known:
             return True
-        row = self._cost.row
-        wait = self._left(now) + queued.rows * row
-        return wait <= rest + max(_PATIENCE, 2 * rows * row)
+        wait = self._left(now) + queued.rows * self._cost.row
+        return wait <= rest + max(_PATIENCE, _OWN * self._cost.of(rows))
 
     def _rested(self, now: float) -> float:
         idle = 0.0 if self._ended is None else now - self._ended
-        return min(_BURST, self._rest + idle)
+        return min(_BURST, self._rest + _SAVED * idle)
 
     def _left(self, now: float) -> float:
         """Seconds until the call at work is answered, if nothing holds it up."""

@@ -7,8 +7,13 @@ from typing import Literal, Protocol
 from everbake.core.rollout.assignment import arm_of_key
 from everbake.core.rollout_facts import Exposure
 from everbake.serving.decode import RequestDecoder, Row
+from everbake.serving.problems import ProblemError
 
 Role = Literal["champion", "canary", "shadow"]
+
+
+# A compiled model answers a row in microseconds: so many hold up other requests by a millisecond.
+FEW = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +27,23 @@ class Failed:
     why: str
 
 
+Given = list[object] | ProblemError
+
+
 class Answers(Protocol):
     """A version that is ready to answer."""
 
+    def ask(self, rows: list[Row], told: Callable[[Given], None]) -> None:
+        """Have few rows answered.
+
+        Args:
+            rows: at most `FEW` of them.
+            told: is called once, maybe before this returns: with one prediction a row, a `Failed`
+                where only other rows could be answered, or with why none could.
+        """
+
     async def answer(self, rows: list[Row]) -> list[object]:
-        """One prediction a row; a `Failed` where only other rows could be answered.
+        """The same for any number of rows, for who waits for it.
 
         Raises:
             ProblemError: these rows cannot be answered.
@@ -35,10 +52,6 @@ class Answers(Protocol):
     @property
     def alive(self) -> bool:
         """Whether it can still answer anything."""
-
-    @property
-    def at_once(self) -> Callable[[list[Row]], list[object]] | None:
-        """The same for few rows, in the worker itself and without waiting; None for a host."""
 
     @property
     def waiting(self) -> int:
@@ -108,12 +121,6 @@ class Live:
     def shadowed(self) -> bool:
         """Whether what the champion answers is to be scored once more."""
         return self.challenger is not None and self.challenger.exposure.kind == "shadow"
-
-    @property
-    def at_once(self) -> bool:
-        """Whether all that may answer does so in the worker itself, without waiting for a host."""
-        both = [self.loaded] if self.challenger is None else [self.loaded, self.challenger.loaded]
-        return all(each.answers.at_once is not None for each in both)
 
     @property
     def alive(self) -> bool:

@@ -113,7 +113,7 @@ class Service:
         return self._app.answered(scope, receive)
 
     def direct(self, path: bytes) -> bool:
-        """Whether this address is that of a model which answers at once, and nobody observes."""
+        """Whether a model is asked at this address that can answer, and nobody observes."""
         return self._ready(_model(path)) and not self._observers.all
 
     def usual(self, path: bytes, headers: Headers, length: int) -> Head | None:
@@ -131,14 +131,22 @@ class Service:
         return Head(_model(path), length, key.decode("latin-1") if key else None)
 
     def at_once(self, head: Head, body: bytes, told: Told) -> bool:
-        """Answer a usual request in one go; false where `answered` has to look at it."""
+        """Begin to answer a usual request; false where `answered` has to look at it."""
         if not self._ready(head.model):
             return False
-        return self._answering.at_once(head.model, body, head.key, partial(_tell, told))
+        tell = partial(self._tell, told)
+        begun = self._answering.at_once(head.model, body, head.key, tell)
+        self._counts.open += begun
+        return begun
+
+    def _tell(self, told: Told, outcome: Outcome | ProblemError) -> None:
+        self._counts.open -= 1
+        if isinstance(outcome, ProblemError):
+            self._counts.problems[outcome.code] += 1
+        told(sent(outcome))
 
     def _ready(self, model: str) -> bool:
-        live = self._router.live.get(model)
-        return live is not None and live.at_once and self._app.free
+        return model in self._router.live and self._app.free
 
     def reading(self, requests: int) -> None:
         """So many more requests (or fewer) are under way, whose bodies have not arrived."""
@@ -158,10 +166,6 @@ class Service:
         self._counts.close()
         await self._observers.close()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _tell(told: Told, outcome: Outcome | ProblemError) -> None:
-    told(sent(outcome))
 
 
 def _model(path: bytes) -> str:
