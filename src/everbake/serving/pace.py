@@ -56,10 +56,14 @@ class Cost:
         spread = weight * self._squares - self._rows**2
         return max(0.0, (weight * self._products - self._rows * self._seconds) / spread)
 
+    @property
+    def fixed(self) -> float:
+        """Seconds of a call beside its rows."""
+        return max(0.0, self._seconds - self.row * self._rows) / (self._weight + _PRIOR)
+
     def of(self, rows: float) -> float:
         """Seconds of a call with so many rows."""
-        fixed = (self._seconds - self.row * self._rows) / (self._weight + _PRIOR)
-        return max(0.0, fixed) + self.row * rows
+        return self.fixed + self.row * rows
 
     def learn(self, rows: int, seconds: float) -> None:
         """A call was answered."""
@@ -104,6 +108,11 @@ class Pace:
             return True
         wait = self._left(now) + queued.rows * self._cost.row
         return wait <= rest + max(_PATIENCE, _OWN * self._cost.of(rows))
+
+    @property
+    def fixed(self) -> float:
+        """Seconds of a call that its requests share."""
+        return self._cost.fixed
 
     def _rested(self, now: float) -> float:
         idle = 0.0 if self._ended is None else now - self._ended
