@@ -9,47 +9,42 @@ as the log does, which spares wake-ups on the other side.
 import asyncio
 import sys
 
+from everbake.core.frames import Answered
 from everbake.interfaces import serve
 from everbake.serving import service
+from everbake.serving.segments import Told
 
 
 class AtOnce:
     """A prediction log that keeps nothing and is done at once."""
 
     def __init__(self, *_: object, **__: object) -> None:
-        self._done: asyncio.Future[None] | None = None
+        """Nothing is opened."""
 
-    def append(self, *_: object, **__: object) -> "asyncio.Future[None]":
+    def write(self, model: str, answered: Answered, told: Told) -> None:  # noqa: ARG002
         """Forget an answer."""
-        if self._done is None:
-            self._done = asyncio.get_running_loop().create_future()
-            self._done.set_result(None)
-        return self._done
+        told(None)
 
     async def close(self) -> None:
         """Nothing waits."""
 
 
-class Tick:
+class Tick(AtOnce):
     """A prediction log that keeps nothing and is done at the end of a turn of the event loop."""
 
     def __init__(self, *_: object, **__: object) -> None:
-        self._turn: asyncio.Future[None] | None = None
+        self._told: list[Told] = []
 
-    def append(self, *_: object, **__: object) -> "asyncio.Future[None]":
+    def write(self, model: str, answered: Answered, told: Told) -> None:  # noqa: ARG002
         """Forget an answer, later."""
-        if self._turn is None:
-            loop = asyncio.get_running_loop()
-            self._turn = loop.create_future()
-            loop.call_soon(self._release)
-        return self._turn
+        if not self._told:
+            asyncio.get_running_loop().call_soon(self._release)
+        self._told.append(told)
 
     def _release(self) -> None:
-        turn, self._turn = self._turn, None
-        turn.set_result(None)
-
-    async def close(self) -> None:
-        """Nothing waits."""
+        released, self._told = self._told, []
+        for told in released:
+            told(None)
 
 
 def main() -> None:

@@ -66,6 +66,7 @@ def test_a_burst_on_an_idle_host_is_taken_up_to_the_number():
     pace = Pace(64)
     pace.begin(1, 0.0)
     pace.end(1.0)  # a second a row
+    assert pace.admits(Queued(0, 0), 1, 5.0)
     pace.begin(1, 5.0)
     accepted = [pace.admits(Queued(n, n), 1, 5.01) for n in range(70)]
     assert accepted == [True] * 64 + [False] * 6
@@ -93,10 +94,10 @@ def test_one_call_that_was_held_up_makes_no_row_dear():
     pace.begin(1, 0.1)
     pace.end(0.4)
     pace.begin(1, 0.4)
-    assert pace.admits(Queued(8, 8), 1, 0.4)
+    assert pace.admits(Queued(6, 6), 1, 0.4)
 
 
-def test_a_short_gap_in_too_much_work_allows_no_long_queue():
+def test_work_without_a_pause_allows_no_long_queue():
     pace = Pace(64)
     for call in (-2, -1):
         pace.begin(1, call * 0.002)
@@ -105,7 +106,7 @@ def test_a_short_gap_in_too_much_work_allows_no_long_queue():
     pace.end(0.2)  # 2 ms a row
     pace.begin(1, 0.202)
     accepted = [pace.admits(Queued(n, n), 1, 0.202) for n in range(64)]
-    assert 5 <= sum(accepted) <= 12
+    assert 3 <= sum(accepted) <= 10
 
 
 def test_a_call_that_costs_the_same_for_many_rows_refuses_nobody():

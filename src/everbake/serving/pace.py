@@ -1,16 +1,15 @@
 """Whether a request may still wait for a host: bounded in number and in time."""
 
+import math
 from dataclasses import dataclass
 
-# What waits goes out together in one call, which takes about as long again as the wait for it:
-# with both, an accepted request takes 20 ms longer than on an idle host, or twice that where the
-# host has to share its processor.
-_PATIENCE = 0.01
-_OWN = 1.5  # what a request costs itself: so many times as long it may wait in any case
-_BURST = 0.05  # seconds of work that idleness may have saved up for
-_SAVED = 4  # seconds of work for one without: up to 80 % of what a host can do, queues end soon
+# What waits goes out together in one call, behind one that may just have begun: an accepted
+# request takes twice as long as its call, 20 ms or so, and twice that where the host has to share
+# its processor.
+_PATIENCE = 0.008  # seconds of work that may wait
+_BURST = 0.1  # seconds without a pause, after which it is no burst any more
 _SLOWER = 1.25  # by which a call may be found to take longer than it should
-_FADING = 0.95  # of what earlier calls count, at each new one
+_FADING = 0.98  # of what earlier calls count, at each new one
 _PRIOR = 0.1  # weight of the call without rows that takes no time
 _CALLS = 3  # before it is known how long calls take: the first one starts cold
 
@@ -84,9 +83,9 @@ class Cost:
 class Pace:
     """Whether more may wait for a host, by the calls that it has answered.
 
-    A burst upon an idle host waits, however long it takes: it is over soon. Work uses up what the
-    idleness before it has saved. With nothing left, more comes than the host can do; a request is
-    refused that would wait for long behind others, measured by what it costs itself.
+    A burst upon an idle host waits, however long it takes: it is over soon. Where the host has not
+    been idle for a while, more comes than it can do: then only a little work may wait, or as much
+    as the request behind it brings itself.
 
     Args:
         most: requests that may wait.
@@ -95,40 +94,27 @@ class Pace:
     def __init__(self, most: int) -> None:
         self._most = most
         self._cost = Cost()
-        self._rest = _BURST  # seconds of work that idleness has saved up for
-        self._ended: float | None = None
+        self._busy = -math.inf  # since when the host has not been idle
         self._call: tuple[float, int] | None = None
 
     def admits(self, queued: Queued, rows: int, now: float) -> bool:
         """Whether a request of so many rows may wait."""
         if queued.requests >= self._most:
             return False
-        rest = self._rested(now)
-        if rest >= _BURST or not queued.requests or not self._cost.known:
+        if self._call is None and not queued.requests:
+            self._busy = now
+        if now - self._busy < _BURST or not queued.requests or not self._cost.known:
             return True
-        wait = self._left(now) + queued.rows * self._cost.row
-        return wait <= rest + max(_PATIENCE, _OWN * self._cost.of(rows))
+        row = self._cost.row
+        return queued.rows * row <= max(_PATIENCE, rows * row)
 
     @property
     def fixed(self) -> float:
         """Seconds of a call that its requests share."""
         return self._cost.fixed
 
-    def _rested(self, now: float) -> float:
-        idle = 0.0 if self._ended is None else now - self._ended
-        return min(_BURST, self._rest + _SAVED * idle)
-
-    def _left(self, now: float) -> float:
-        """Seconds until the call at work is answered, if nothing holds it up."""
-        if self._call is None:
-            return 0.0
-        began, rows = self._call
-        return max(0.0, began + self._cost.of(rows) - now)
-
     def begin(self, rows: int, now: float) -> None:
         """A call goes out."""
-        self._rest = self._rested(now)
-        self._ended = None
         self._call = (now, rows)
 
     def end(self, now: float) -> None:
@@ -138,5 +124,3 @@ class Pace:
         began, rows = self._call
         self._call = None
         self._cost.learn(rows, now - began)
-        self._rest = max(0.0, self._rest - (now - began))
-        self._ended = now
