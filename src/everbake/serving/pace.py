@@ -6,8 +6,10 @@ from dataclasses import dataclass
 # What waits goes out together in one call, behind one that may just have begun: an accepted
 # request takes twice as long as its call, 20 ms or so, and twice that where the host has to share
 # its processor.
-_PATIENCE = 0.008  # seconds of work that may wait
-_BURST = 0.1  # seconds without a pause, after which it is no burst any more
+_PATIENCE = 0.012  # seconds of work that may wait
+_BURST = 0.15  # seconds in which a burst has to be over
+_PAUSE = 0.003  # seconds: a shorter one may only be the time until a worker gets to read
+_CALM = 0.5  # seconds without a refusal, after which too much work is over
 _SLOWER = 1.25  # by which a call may be found to take longer than it should
 _FADING = 0.98  # of what earlier calls count, at each new one
 _PRIOR = 0.1  # weight of the call without rows that takes no time
@@ -83,9 +85,9 @@ class Cost:
 class Pace:
     """Whether more may wait for a host, by the calls that it has answered.
 
-    A burst upon an idle host waits, however long it takes: it is over soon. Where the host has not
-    been idle for a while, more comes than it can do: then only a little work may wait, or as much
-    as the request behind it brings itself.
+    A burst upon an idle host waits, as it is over soon. Where the host has not been idle for a
+    while, more comes than it can do: then, and until nobody was refused for a while, only a little
+    work may wait, or as much as the request behind it brings itself.
 
     Args:
         most: requests that may wait.
@@ -95,18 +97,24 @@ class Pace:
         self._most = most
         self._cost = Cost()
         self._busy = -math.inf  # since when the host has not been idle
+        self._ended = -math.inf  # when a call was answered last
+        self._refused = -math.inf  # when a request was, last
         self._call: tuple[float, int] | None = None
 
     def admits(self, queued: Queued, rows: int, now: float) -> bool:
         """Whether a request of so many rows may wait."""
         if queued.requests >= self._most:
             return False
-        if self._call is None and not queued.requests:
+        idle = self._call is None and not queued.requests and now - self._ended >= _PAUSE
+        if idle and now - self._refused >= _CALM:
             self._busy = now
-        if now - self._busy < _BURST or not queued.requests or not self._cost.known:
+        if not queued.requests or not self._cost.known:
             return True
         row = self._cost.row
-        return queued.rows * row <= max(_PATIENCE, rows * row)
+        if queued.rows * row <= max(_PATIENCE, rows * row, self._busy + _BURST - now):
+            return True
+        self._refused = now
+        return False
 
     @property
     def fixed(self) -> float:
@@ -122,5 +130,5 @@ class Pace:
         if self._call is None:
             return
         began, rows = self._call
-        self._call = None
+        self._call, self._ended = None, now
         self._cost.learn(rows, now - began)
