@@ -203,3 +203,8 @@ def served(project):
 def client(served):
     with served.client() as connected:
         yield connected
+
+
+@pytest.fixture
+def native_bundle() -> Bundle:
+    return bundle_of("native", 2.0, None)

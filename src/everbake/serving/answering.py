@@ -19,6 +19,7 @@ from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import FEW, Given, Live, Loaded, Role, Router
 from everbake.serving.segments import Full, PredictionLog
+from everbake.serving.settle import settle
 from everbake.serving.shadows import Read, Shadows
 
 _COUNTED = 422  # this and what the server is to blame for counts against the version
@@ -206,7 +207,7 @@ class Answering:
         except ProblemError as problem:
             given = problem
         told: asyncio.Future[Outcome | ProblemError] = asyncio.get_running_loop().create_future()
-        self._settle(_Begun(asked, rows, read, partial(_resolve, told)), given)
+        self._settle(_Begun(asked, rows, read, partial(settle, told)), given)
         outcome = await told
         if isinstance(outcome, ProblemError):
             raise outcome
@@ -330,13 +331,6 @@ def _is_finite(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     return value is not None
-
-
-def _resolve(
-    told: "asyncio.Future[Outcome | ProblemError]", outcome: Outcome | ProblemError
-) -> None:
-    if not told.done():  # whoever waited may be gone
-        told.set_result(outcome)
 
 
 def _unheeded(_: Exception | None) -> None:

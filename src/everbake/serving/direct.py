@@ -1,7 +1,8 @@
-"""A request that a compiled model answers takes no task of its own: most of what one would cost.
+"""A usual request to a model takes no task of its own: most of what one would cost.
 
-It is answered in one go and sent once it is logged; whatever cannot be (a host, a problem, many
-rows) goes the usual way. One whose head was seen before is not even parsed.
+Its model is asked as soon as its body is there, and what it answers is sent once it is logged;
+whatever needs a second look (a problem, many rows) goes the usual way. A request whose head was
+seen before is not even parsed.
 """
 
 from typing import TYPE_CHECKING
@@ -100,7 +101,7 @@ class ParsedCycle(DirectCycle):
         return {"type": "http.request", "body": self.body, "more_body": False}
 
     def start(self) -> None:
-        """The body has arrived: answer, in one go if it is a usual request."""
+        """The body has arrived: ask the model, if it is a usual request."""
         protocol, service = self._protocol, self._protocol.app
         service.reading(-1)
         head = service.usual(protocol.url, protocol.headers, len(self.body))
@@ -108,7 +109,6 @@ class ParsedCycle(DirectCycle):
             if self._begun and self.keep_alive:
                 service.heads.remember(self._begun, head)
             return
-        # Who answers may be a host by now, which is waited for.
         protocol._start_asgi_task(self, service)  # type: ignore[arg-type]  # noqa: SLF001
 
     async def run_asgi(self, service: "Service") -> None:
@@ -160,7 +160,7 @@ class DirectProtocol(BoundedProtocol):
         return self._standing
 
     def _is_direct(self) -> bool:
-        """Whether this is a small, plain request to a compiled model, and the only one."""
+        """Whether this is a small, plain request to a model, and the only one."""
         busy = self._begun and not self.cycle.response_complete
         if busy or self.flow.write_paused or self.expect_100_continue:
             return False

@@ -13,7 +13,7 @@ _END = b"\r\n\r\n"
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """What the head of a request says that can be answered in one go.
+    """What the head of a usual request says.
 
     Attributes:
         model: that is asked.

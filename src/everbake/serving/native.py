@@ -25,6 +25,7 @@ from everbake.serving.http import RETRY
 from everbake.serving.pace import Pace, Queued
 from everbake.serving.problems import Place, ProblemError
 from everbake.serving.router import Failed, Given
+from everbake.serving.settle import settle
 
 Opener = Callable[[Bundle], socket.socket]
 
@@ -182,7 +183,7 @@ class NativeAnswers:
             ProblemError: too many wait, the host is gone, or the model failed on all rows.
         """
         answered: asyncio.Future[Given] = self._loop.create_future()
-        self.ask(rows, partial(_resolve, answered))
+        self.ask(rows, partial(settle, answered))
         given = await answered
         if isinstance(given, ProblemError):
             raise given
@@ -257,11 +258,6 @@ class NativeAnswers:
         while self._queue:
             self._queue.popleft().settle(_gone())
         self._rows = 0
-
-
-def _resolve(answered: "asyncio.Future[Given]", given: Given) -> None:
-    if not answered.done():  # whoever waited may be gone
-        answered.set_result(given)
 
 
 def _unstarted(bundle: Bundle, error: Exception) -> HealthError:

@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 
 from everbake.core.frames import SUFFIX, Answered, FrameWriter, SegmentHeader, framed
+from everbake.serving.settle import settle
 
 Sync = Literal["none", "tick"]
 Full = Literal["refuse", "answer"]
@@ -126,7 +127,7 @@ class PredictionLog:
     def append(self, model: str, answered: Answered) -> "asyncio.Future[Exception | None]":
         """Log an answer; the future tells when it is written, or why it could not be."""
         written = asyncio.get_running_loop().create_future()
-        self.write(model, answered, partial(_settle, written))
+        self.write(model, answered, partial(settle, written))
         return written
 
     def write(self, model: str, answered: Answered, told: Told) -> None:
@@ -201,8 +202,3 @@ class PredictionLog:
         self._syncing.clear()
         if self._ticks:  # what came meanwhile goes out together
             self._flush()
-
-
-def _settle(written: "asyncio.Future[Exception | None]", trouble: Exception | None) -> None:
-    if not written.done():  # whoever waited may be gone
-        written.set_result(trouble)
