@@ -44,7 +44,7 @@ def evenly(seconds: float, every: float) -> list[float]:
 def test_under_three_times_what_it_can_do_the_accepted_are_answered_soon():
     taken = sorted(asked(evenly(60, ROW / 3)))
     assert len(taken) > 0.95 * 60 / ROW
-    assert taken[int(0.99 * len(taken))] < 0.025 + ROW  # half of what is promised
+    assert taken[int(0.99 * len(taken))] < 0.030 + ROW  # of 50 ms that are promised
 
 
 def test_also_where_calls_are_held_up_the_accepted_are_answered_soon():
