@@ -6,7 +6,7 @@ from dataclasses import dataclass
 # What waits goes out together in one call, behind one that may just have begun: an accepted
 # request takes twice as long as its call, 20 ms or so, and twice that where the host has to share
 # its processor.
-_PATIENCE = 0.012  # seconds of work that may wait
+_PATIENCE = 0.01  # seconds of work that may wait
 _BURST = 0.15  # seconds in which a burst has to be over
 _PAUSE = 0.003  # seconds: a shorter one may only be the time until a worker gets to read
 _CALM = 0.5  # seconds without a refusal, after which too much work is over
