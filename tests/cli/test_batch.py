@@ -195,6 +195,20 @@ def test_a_bad_row_far_behind_is_named_by_its_place(scored):
     assert not list(scored.path.glob("far.out.parquet*"))
 
 
+def test_a_bad_row_is_named_also_while_the_part_before_it_is_being_written(scored):
+    feature = np.arange(PART + 100, dtype=np.float64)
+    feature[PART + 41] = np.inf
+    # Many columns to copy, so that writing them is not over when the bad row is found.
+    copied = {f"copied_{i}": np.random.default_rng(i).random(len(feature)) for i in range(60)}
+    pq.write_table(pa.table({"feature": feature, **copied}), scored.path / "wide.parquet")
+    keep = [word for name in copied for word in ("--keep", name)]
+    for _ in range(2):
+        done = scored.run("predict", "line", "wide.parquet", "-o", "wide.out.parquet", *keep)
+        assert done.returncode == 3, done.stderr
+        assert f"row {PART + 42}, column feature" in done.stderr
+        assert not list(scored.path.glob("wide.out.parquet*"))
+
+
 def test_ranges_are_notices(paused):
     paused.write("odd.csv", "feature\n1\n1000000\n2000000\n")
     told = paused.json("predict", "line", "odd.csv", "-o", "odd.parquet")

@@ -112,8 +112,8 @@ class _Task:
             )
         with (
             storing(Path(self.file.output)),
-            ThreadPoolExecutor(1) as behind,
             parts.output(named.table(first, 0).schema, stamp) as writer,
+            ThreadPoolExecutor(1) as behind,  # innermost: nobody closes what it still writes
         ):
             written = behind.submit(named.append, writer, first, 0)
             at = first.num_rows
