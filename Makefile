@@ -26,7 +26,7 @@ test: $(VENV)/.dev ## Run all tests, with a tenth of the long counts
 	$(PYTEST) -n auto --dist worksteal
 
 acceptance: $(VENV)/.dev ## Run the acceptance tests with their full counts (long)
-	EVERBAKE_COUNTS=full $(PYTEST) -n 0 tests/acceptance tests/simulation
+	EVERBAKE_COUNTS=full $(PYTEST) -n 0 tests/acceptance tests/simulation tests/cli/test_faults.py
 
 lint: $(VENV)/.dev ## Check style, types, import floors, dead code and dependencies
 	$(VENV)/bin/ruff check

@@ -79,8 +79,7 @@ def test_a_crash_at_any_port_call_changes_nothing(plain, capsys):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found_by_crashes_alone(plain, fault):
     assert violations(play(script(), None, FAULTS[fault]), plain) == []
-    found = [wrong for wrong in sweep(plain, FAULTS[fault]) if TELLING[fault] in wrong]
-    assert found
+    assert any(TELLING[fault] in wrong for wrong in sweep(plain, FAULTS[fault]))
 
 
 @contextmanager
