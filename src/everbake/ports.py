@@ -377,6 +377,19 @@ class Converted(Protocol):
         """Rows in order of their time, in bounded memory; `features` as JSON text."""
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A file of a table.
+
+    Attributes:
+        until: all in it was answered before this moment, seconds since 1970.
+        size: bytes.
+    """
+
+    until: float
+    size: int
+
+
 class PredictionTables(Protocol):
     """The tables that the prediction log is converted to, one a model."""
 
@@ -400,14 +413,17 @@ class PredictionTables(Protocol):
             Retry: the disk is full, or the table cannot be read.
         """
 
-    def sizes(self, model: str) -> dict[str, int]:
-        """Bytes by day, the oldest first."""
+    def pieces(self, model: str) -> list[Piece]:
+        """The files that make up the table."""
 
-    def drop(self, model: str, days: Sequence[str]) -> None:
-        """Take whole days out."""
+    def size(self, model: str) -> int:
+        """Bytes on the disk, with files that are no longer part of the table."""
 
-    def tidy(self, model: str) -> None:
-        """Make few files of many, and delete those that no state of the last hour needs."""
+    def drop(self, model: str, before: float) -> None:
+        """Take out what was answered before a moment."""
+
+    def tidy(self, model: str, grace_hours: int) -> None:
+        """Make few files of many, and delete those that no state of so many hours needs."""
 
     def reading(self, model: str) -> AbstractContextManager[Converted | None]:
         """The table as it is now, None without one; nothing it needs is deleted meanwhile."""

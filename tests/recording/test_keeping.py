@@ -45,11 +45,15 @@ def kept(tmp_path):
                 store.execute(
                     "INSERT OR IGNORE INTO seen VALUES ('e', 0, 'k', 1), ('o', 0, 'k', 1)"
                 )
+                store.execute(
+                    "INSERT OR IGNORE INTO rows SELECT model, id, '{}', "
+                    "CASE WHEN id = (SELECT min(id) FROM answers) THEN 1.0 END FROM answers"
+                )
             store.close()
             converter = Converter(tmp_path / ".everbake" / "log", tables, Pace(0.0))
             ledger = Rollouts(opened)
             Keeper(converter, recorder, tables, ledger, limits, lambda: NOON + 1).retain()
-            return tables.sizes("line")
+            return sorted((p.until, p.size) for p in tables.pieces("line"))
 
     keep.project = tmp_path
     return keep
@@ -75,6 +79,8 @@ def test_days_that_are_too_old_go_with_what_was_recorded_of_them(kept):
     answers = recorded(kept.project, "SELECT prediction FROM answers ORDER BY id")
     assert answers == [f"{score}.0" for score in of_days(6, 7, 8, 9)][1:]  # to the second
     assert len(recorded(kept.project, "SELECT hour FROM hours")) == 4
+    # Rows to learn from whose label never came; the one that is labelled is about to be written.
+    assert len(recorded(kept.project, "SELECT id FROM rows")) == len(answers) + 1
     assert recorded(kept.project, "SELECT rollout FROM seen") == ["o"]
 
 
@@ -85,12 +91,33 @@ def test_an_open_rollout_keeps_what_was_answered_since_it_was_opened(kept):
 
 
 def test_the_oldest_days_go_when_there_is_too_much(kept):
-    sizes = kept(ENDLESS)
-    newest = list(sizes.values())[-4:]
+    newest = [size for _, size in kept(ENDLESS)][-4:]
     kept(Limits(1e9, sum(newest)))
     assert scores(kept.project) == of_days(6, 7, 8, 9)
-    kept(Limits(1e9, 0))  # the day that is being written stays
-    assert scores(kept.project) == of_days(9)
+
+
+def test_a_day_that_is_too_much_loses_its_oldest_answers(tmp_path):
+    write(tmp_path, [answered(n, NOON + n) for n in range(9)])
+    with keeper_of(tmp_path, rows=3) as (recorder, keeper, tables):
+        recorder.look()
+        keeper.look()
+        *_, one, two = sorted((p.until, p.size) for p in tables.pieces("line"))
+        converter = Converter(tmp_path / ".everbake" / "log", tables, Pace(0.0))
+        limits = Limits(1e9, one[1] + two[1])
+        Keeper(converter, recorder, tables, Rollouts(NOON + DAY), limits, lambda: NOON + 9).retain()
+        assert scores(tmp_path) == list(range(3, 9))
+        assert tables.size("line") == limits.size  # what was dropped is gone from the disk
+
+
+def test_answers_across_a_cut_stay_behind_it(tmp_path):
+    write(tmp_path, [answered(n, NOON + n) for n in range(9)])
+    with keeper_of(tmp_path) as (recorder, keeper, tables):
+        recorder.look()
+        keeper.look()
+        tables.drop("line", NOON + 4)
+        assert scores(tmp_path) == list(range(4, 9))
+        tables.drop("line", NOON + DAY)
+        assert scores(tmp_path) == []
 
 
 def test_many_small_files_become_few(tmp_path):

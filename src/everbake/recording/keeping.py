@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from everbake.ports import PredictionTables, Reader
 from everbake.recording.convert import Converter, Done
@@ -12,6 +11,8 @@ from everbake.recording.recorder import Recorder
 
 _ROUND = 60.0  # seconds between two looks at what is too old or too much
 _AT_ONCE = 5_000  # answers that are deleted in one transaction
+_GRACE = 1  # hours in which other programs may finish to read files that are no longer needed
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ class Keeper:
         self._drop(since)
         for row in self._reader.rows("models"):
             self._forget(str(row["model"]), self._oldest(str(row["model"]), since))
+        grace = 0 if self._crowded() else _GRACE
         for model in self._tables.models():
             with self._tables.deleting(model) as alone:
                 if alone:
-                    self._tables.tidy(model)
+                    self._tables.tidy(model, grace)
 
     def _recorded(self, done: Done) -> bool:
         """Delete a segment if all of it is recorded; whether it was."""
@@ -98,6 +100,11 @@ class Keeper:
                 store.put("DELETE FROM cursors WHERE segment = ?", [(name,)])
         return True
 
+    def _crowded(self) -> bool:
+        """Whether the disk holds more than it may, with what nobody but other programs reads."""
+        tables = sum(map(self._tables.size, self._tables.models()))
+        return tables + self._converter.size() > self._limits.size
+
     def _needed(self) -> dict[str, float]:
         """By model, since when an open rollout needs what was answered."""
         rows = self._reader.rows("rollouts", {"state": "open"})
@@ -108,23 +115,24 @@ class Keeper:
         return min(self._now() - self._limits.seconds, since.get(model, float("inf")))
 
     def _drop(self, since: Mapping[str, float]) -> None:
-        """Days that ended too long ago, and the oldest ones of what is too much."""
-        sizes = {
-            (day, model): size
+        """Days that ended too long ago, and the oldest files of what is too much."""
+        pieces = [
+            (piece.until, model, piece.size)
             for model in self._tables.models()
-            for day, size in self._tables.sizes(model).items()
-        }
-        excess = sum(sizes.values()) + self._converter.size() - self._limits.size
-        dropped: dict[str, list[str]] = {}
-        for day, model in sorted(sizes):
-            old = day < _day(self._oldest(model, since))
-            # What is being written now, or is needed, is not whole yet.
-            spare = day < _day(min(self._now(), since.get(model, self._now())))
-            if old or (excess > 0 and spare):
-                dropped.setdefault(model, []).append(day)
-                excess -= sizes[day, model]
-        for model, days in dropped.items():
-            self._tables.drop(model, days)
+            for piece in self._tables.pieces(model)
+        ]
+        excess = sum(size for *_, size in pieces) + self._converter.size() - self._limits.size
+        before: dict[str, float] = {}
+        for until, model, size in sorted(pieces):
+            midnight = _midnight(self._oldest(model, since))
+            if until <= midnight:
+                before[model] = midnight
+                excess -= size
+            elif excess > 0 and until <= since.get(model, until):
+                before[model] = until
+                excess -= size
+        for model, moment in before.items():
+            self._tables.drop(model, moment)
 
     def _forget(self, model: str, oldest: float) -> None:
         """Delete from the record store what is older than that."""
@@ -148,8 +156,13 @@ class Keeper:
             rows = store.rows(query, (model, before, _AT_ONCE))
             end = str(rows[0][0]) if rows else before
             store.put("DELETE FROM answers WHERE model = ? AND id < ?", [(model, end)])
+            # Rows whose label has come are about to be written.
+            store.put(
+                "DELETE FROM rows WHERE model = ? AND id < ? AND ready IS NULL", [(model, end)]
+            )
         return bool(rows)
 
 
-def _day(moment: float) -> str:
-    return datetime.fromtimestamp(max(0.0, moment), UTC).date().isoformat()
+def _midnight(moment: float) -> float:
+    """When the day of a moment began."""
+    return moment - moment % _DAY

@@ -12,12 +12,11 @@ import msgspec
 
 from everbake.adapters.tables.disk import Trouble, synced
 from everbake.core.tables import Cell, Row
-from everbake.ports import Converted, Wanted
+from everbake.ports import Converted, Piece, Wanted
 
 SMALL_FILES = 32  # so many files of a day below SMALL_BYTES are compacted
 SMALL_BYTES = 64 * 2**20
 GROUP_ROWS = 50_000  # of a row group; so many rows are read at a time, at most
-GRACE_HOURS = 1  # in which other programs may finish to read files that are no longer needed
 _CONFIGURATION = {
     "delta.logRetentionDuration": "interval 1 days",
     "delta.deletedFileRetentionDuration": "interval 1 hours",
@@ -94,25 +93,37 @@ class DeltaPredictions:
             table = self._table(model)
             _sync_commit(folder, table.version() if table is not None else 0)
 
-    def sizes(self, model: str) -> dict[str, int]:
-        """Bytes by day, the oldest first."""
-        sizes: dict[str, int] = {}
+    def pieces(self, model: str) -> list[Piece]:
+        """The files that make up the table."""
         with _TROUBLE.told(self._root / model):
-            for each in _files(self._table(model)):
-                day = str(each["partition.day"])
-                sizes[day] = sizes.get(day, 0) + int(each["size_bytes"])
-        return dict(sorted(sizes.items()))
+            return [
+                Piece(_times(each)[1].timestamp(), int(each["size_bytes"]))
+                for each in _files(self._table(model))
+            ]
 
-    def drop(self, model: str, days: Sequence[str]) -> None:
-        """Take whole days out."""
+    def size(self, model: str) -> int:
+        """Bytes on the disk, with files that are no longer part of the table."""
+        with _TROUBLE.told(self._root / model):
+            return sum(path.stat().st_size for path in (self._root / model).glob("day=*/*"))
+
+    def drop(self, model: str, before: float) -> None:
+        """Take out what was answered before a moment: a file that lies across it is rewritten."""
+        end = datetime.fromtimestamp(max(0.0, before), UTC)
+        day = end.date().isoformat()
         with _TROUBLE.told(self._root / model):
             table = self._table(model)
-            if table is not None and days:
-                listed = ", ".join(f"DATE '{date.fromisoformat(day)}'" for day in days)
-                table.delete(f"day IN ({listed})")
+            files = _files(table)
+            if any(str(each["partition.day"]) < day for each in files):
+                table.delete(f"day < DATE '{day}'")
+            today = [each for each in files if str(each["partition.day"]) == day]
+            if any(_times(each)[0] < end for each in today):
+                moment = end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                table.delete(
+                    f"day = DATE '{day}' AND time < '{moment}'", writer_properties=_writing()
+                )
 
-    def tidy(self, model: str) -> None:
-        """Make few files of many, and delete those that no state of the last hour needs."""
+    def tidy(self, model: str, grace_hours: int) -> None:
+        """Make few files of many, and delete those that no state of so many hours needs."""
         with _TROUBLE.told(self._root / model):
             table = self._table(model)
             if table is None:
@@ -129,7 +140,7 @@ class DeltaPredictions:
                     max_concurrent_tasks=1,
                     writer_properties=_writing(),
                 )
-            table.vacuum(GRACE_HOURS, dry_run=False, enforce_retention_duration=False)
+            table.vacuum(grace_hours, dry_run=False, enforce_retention_duration=False)
 
     @contextmanager
     def reading(self, model: str) -> Iterator[Converted | None]:
@@ -200,15 +211,12 @@ class _State:
                 days.setdefault(str(each["partition.day"]), []).append(each)
         for day in sorted(days, reverse=newest_first):
             found = _dataset(self._folder, days[day])
-            begin = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-            span = (begin, begin + timedelta(days=1))
-            for window in _windows(found, _cut(span, wanted), newest_first):
+            for window in _windows(found, _cut(_whole(day), wanted), newest_first):
                 yield from _read(found, window, wanted, newest_first)
 
 
 def _may_hold(day: str, wanted: Wanted) -> bool:
-    begin = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-    end = begin + timedelta(days=1)
+    begin, end = _whole(day)
     if wanted.since is not None and end.timestamp() <= wanted.since:
         return False
     if wanted.until is not None and begin.timestamp() >= wanted.until:
@@ -284,16 +292,27 @@ def _dataset(folder: Path, files: Sequence[Mapping[str, Any]]) -> Any:  # noqa: 
     kind, place = ds.ParquetFileFormat(), LocalFileSystem()
     fragments = []
     for each in files:
-        low, high = each.get("min.time"), each.get("max.time")
-        known = pc.scalar(True)  # noqa: FBT003
-        if low is not None and high is not None:
-            low, high = (t.replace(tzinfo=UTC) if t.tzinfo is None else t for t in (low, high))
-            # The table's statistics are cut off to milliseconds.
-            high += timedelta(milliseconds=1)
-            known = (pc.field("time") >= low) & (pc.field("time") <= high)
+        begin, end = _times(each)
+        known = (pc.field("time") >= begin) & (pc.field("time") <= end)
         path = str(folder / each["path"])
         fragments.append(kind.make_fragment(path, place, partition_expression=known))
     return ds.FileSystemDataset(fragments, _schema(), kind, place)
+
+
+def _times(file: Mapping[str, Any]) -> _Window:
+    """The moments between which all in a file was answered."""
+    begin, end = _whole(str(file["partition.day"]))
+    low, high = file.get("min.time"), file.get("max.time")
+    if low is None or high is None:
+        return begin, end
+    low, high = (t.replace(tzinfo=UTC) if t.tzinfo is None else t for t in (low, high))
+    # The table's statistics are cut off to milliseconds.
+    return low, high + timedelta(milliseconds=1)
+
+
+def _whole(day: str) -> _Window:
+    begin = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
+    return begin, begin + timedelta(days=1)
 
 
 def _files(table: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
