@@ -38,6 +38,15 @@ def test_a_canary_answers_its_share_and_says_so(rolling, client):
     assert all(one.seconds > 0 for one in logged)
 
 
+def test_who_names_the_champion_gets_it_and_takes_no_part_in_the_rollout(rolling, client):
+    served = rolling(share=0.5)
+    tensor = {"name": "feature", "shape": [1], "datatype": "FP64", "data": [1.0]}
+    address = "/v2/models/line/versions/1/infer"
+    answers = [client.post(address, json={"inputs": [tensor]}).json() for _ in range(40)]
+    assert {answer["model_version"] for answer in answers} == {"1"}
+    assert {(one.role, one.generation) for one in served.logged()} == {("champion", 0)}
+
+
 def test_a_key_stays_with_its_version_on_every_worker_and_after_a_restart(rolling, client):
     served = rolling(unit="key", share=0.5)
     first = {key: ask(client, key=key).json()["version"] for key in map(str, range(60))}

@@ -167,16 +167,24 @@ class Answering:
         self._ids = _Ids()
         self._shadows = Shadows(log, now, counts.shed)
 
-    def live(self, name: str) -> Live:
-        """What answers for a model.
+    def live(self, name: str, version: str | None = None) -> Live:
+        """What answers for a model, or for who names the version that is to answer.
 
         Raises:
-            ProblemError: nothing does, or there is no such model.
+            ProblemError: nothing does, there is no such model, or another version serves.
         """
         found = self._router.live.get(name)
         if found is None:
             raise self._absent(name)
-        return found
+        if version is None:
+            return found
+        if version != str(found.version):
+            raise ProblemError(
+                "EB534",
+                f'version {version[:20]} of "{name}" does not serve, {found.version} does',
+                mend=f"everbake promote {name}@V --reason TEXT makes another one serve",
+            )
+        return found.alone()
 
     def known(self, name: str) -> None:
         """See that there is such a model, whether or not it answers now.
@@ -187,18 +195,21 @@ class Answering:
         if self._router.read and name not in self._router.known:
             raise self._absent(name)
 
-    async def predict(self, name: str, read: Read, key: str | None) -> Outcome:
+    async def predict(
+        self, name: str, read: Read, key: str | None, version: str | None = None
+    ) -> Outcome:
         """Answer one request, whose body has arrived whole.
 
         Args:
             name: of the model.
             read: gives the rows, held against the inputs of the version that is to answer.
             key: what the caller gave to be answered by the same version each time.
+            version: what the caller named, if so; such a request takes no part in a rollout.
 
         Raises:
             ProblemError: it cannot be answered, or not logged.
         """
-        asked = self._asked(name, self.live(name), key)
+        asked = self._asked(name, self.live(name, version), key)
         observing.picked(name, asked.version, asked.role)
         rows: list[Row] = []
         try:

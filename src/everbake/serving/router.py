@@ -107,7 +107,7 @@ class Live:
 
     Attributes:
         version: the champion's number.
-        generation: of the deployment.
+        generation: of the deployment; 0 where no deployment has picked who answers.
         loaded: the champion's bundle.
         challenger: a version in its rollout, if there is one.
     """
@@ -116,6 +116,10 @@ class Live:
     generation: int
     loaded: Loaded
     challenger: Challenger | None = None
+
+    def alone(self) -> "Live":
+        """The champion as who names its version gets it: what it answers judges no challenger."""
+        return Live(self.version, 0, self.loaded)
 
     @property
     def shadowed(self) -> bool:

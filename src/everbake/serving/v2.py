@@ -121,24 +121,18 @@ class OpenInference:
     async def infer(self, request: HttpRequest) -> HttpAnswer:
         """`POST .../infer`."""
         request.allow("POST")
-        name, _ = self._live(request)
+        self._live(request)
         asked, given = _read(request.headers, await request.body())
+        name, *version = request.parts
         outcome = await self._answering.predict(
-            name, lambda decoder: decoder.check(rows_of(given, decoder)), key_of(request)
+            name, lambda decoder: decoder.check(rows_of(given, decoder)), key_of(request), *version
         )
         return _answer(outcome.whole(), asked)
 
     def _live(self, request: HttpRequest) -> tuple[str, Live]:
         """The model, which must serve the version that the address names, if it names one."""
-        name, *versions = request.parts
-        live = self._answering.live(name)
-        if versions and versions[0] != str(live.version):
-            raise ProblemError(
-                "EB534",
-                f'version {versions[0][:20]} of "{name}" does not serve, {live.version} does',
-                mend=f"everbake promote {name}@V --reason TEXT makes another one serve",
-            )
-        return name, live
+        name, *version = request.parts
+        return name, self._answering.live(name, *version)
 
 
 async def _outputs(loaded: Loaded) -> list[dict[str, object]]:
