@@ -345,6 +345,9 @@ class Records(Protocol):
     def labels(self, model: str, ids: Sequence[str]) -> dict[str, object]:
         """The labels of these predictions, where they are known."""
 
+    def recorded(self, segments: Sequence[str]) -> dict[str, int]:
+        """Up to which byte these segments of the prediction log are recorded."""
+
 
 @dataclass(frozen=True)
 class Wanted:

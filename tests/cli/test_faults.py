@@ -65,7 +65,7 @@ def test_rows_over_which_the_model_raises_are_named(line):
         assert ask(client, -2).status_code == 500
 
 
-def test_bounds_are_settings(line):
+def test_bounds_are_settings(line, waits):
     line.environment = {
         "EVERBAKE_REQUEST_ROWS": "2",
         "EVERBAKE_REQUEST_BYTES": "2000",
@@ -80,6 +80,8 @@ def test_bounds_are_settings(line):
         metrics = client.get("/metrics").text
         assert 'everbake_data_arrived_timestamp_seconds{model="line"}' in metrics
         assert 'everbake_model_trained_timestamp_seconds{model="line",version="1"}' in metrics
+        recorded = 'everbake_log_unrecorded_bytes{model="line"} 0.0'
+        waits(lambda: recorded in client.get("/metrics").text)
         assert client.get("/healthz", headers={"host": "models.example"}).status_code == 200
 
 

@@ -50,6 +50,10 @@ def test_tells_what_was_answered_refused_and_failed(project):
     assert value(found, "in_flight", pid=pid) == 1  # this one
     assert value(found, "resident_bytes", pid=pid) > 1e6
     assert value(found, "log_bytes", model="line") > 100
+    # Nobody records here.
+    assert value(found, "log_unrecorded_bytes", model="line") == value(
+        found, "log_bytes", model="line"
+    )
 
 
 def test_one_address_tells_the_numbers_of_all_workers(project):

@@ -13,6 +13,7 @@ import msgspec
 from everbake.adapters.blobs import FileBlobs
 from everbake.adapters.system import SystemClock
 from everbake.core.bundle import Bundle
+from everbake.recording.reading import RecordReader
 from everbake.serving.http import Bounds
 from everbake.serving.native import Limits
 from everbake.serving.run import serve
@@ -91,7 +92,11 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (told.file_limit, told.file_limit))
     sources = Sources(
-        FileReader(told.project), FileBlobs(told.project / "blobs"), session, SystemClock()
+        FileReader(told.project),
+        RecordReader(told.project / ".everbake" / "records.sqlite"),
+        FileBlobs(told.project / "blobs"),
+        session,
+        SystemClock(),
     )
     worker = Worker(
         told.project / ".everbake",

@@ -22,13 +22,14 @@ def main(arguments: list[str] | None = None) -> None:
     from everbake.serving.observing import observers_of
     from everbake.serving.run import serve
     from everbake.serving.service import Service, Sources, Worker
-    from everbake.wiring import blobs, clock, native_session, places, reader
+    from everbake.wiring import blobs, clock, native_session, places, reader, records
 
     project: Path = told.project.absolute()
     listener = socket.socket(fileno=told.fd)
     gone = outlive(told.parent, listener, places(project).serving)
     settings = msgspec.json.decode(told.settings, type=Settings)
-    sources = Sources(reader(project), blobs(project), partial(native_session, project), clock())
+    opener = partial(native_session, project)
+    sources = Sources(reader(project), records(project), blobs(project), opener, clock())
     worker = Worker(
         places(project).state,
         told.worker,

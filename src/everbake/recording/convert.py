@@ -139,14 +139,6 @@ class Converter:
         """Bytes of all segments."""
         return sum(path.stat().st_size for path in self._log.glob("*/*" + SUFFIX))
 
-    def behind(self) -> dict[str, int]:
-        """Bytes by model that were read last and are in no table yet."""
-        behind: dict[str, int] = {}
-        for path, place in self._places.items():
-            name = path.parent.name
-            behind[name] = behind.get(name, 0) + max(0, place.at - place.committed)
-        return behind
-
     def _model(self, folder: Path) -> None:
         for path in sorted(folder.glob("*" + SUFFIX), key=_begun):
             for answered, end in self._news(folder.name, path):

@@ -53,6 +53,14 @@ class RecordReader:
                     found[name] = msgspec.json.decode(row[0])
         return found
 
+    def recorded(self, segments: Sequence[str]) -> dict[str, int]:
+        """Up to which byte these segments of the prediction log are recorded."""
+        query = "SELECT segment, at FROM cursors WHERE segment = ?"
+        with self._opened() as connection:
+            return dict(
+                row for name in segments for row in connection.execute(query, (name,)).fetchall()
+            )
+
     def anchors(self) -> list[Anchor]:
         """Where the ledger's chain stood when each segment was begun, of those deleted, too."""
         query = "SELECT segment, model, anchor_n, anchor FROM cursors ORDER BY model, segment"

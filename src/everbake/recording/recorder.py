@@ -110,10 +110,6 @@ class Recorder:
         with self._guard:
             yield self._store
 
-    def behind(self) -> int:
-        """Bytes of the log that are not recorded yet."""
-        return self._tail.behind()
-
     def label(self, model: str, labels: Sequence[Label]) -> LabelCounts:
         """Keep labels, durably."""
         self.look()  # they may be about answers that have just been given

@@ -87,14 +87,6 @@ class Tail:
                     yield piece
             place.size = size
 
-    def behind(self) -> int:
-        """Bytes that were written and not read yet."""
-        return sum(
-            max(0, (_size(path) or 0) - place.offset)
-            for path, place in self._places.items()
-            if not place.damaged
-        )
-
     def _read(self, path: Path, place: _Place) -> Piece | None:
         """The next piece, None where no whole frame is left."""
         start = place.offset

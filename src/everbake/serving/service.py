@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from everbake.ports import Blobs, Clock, Reader
+from everbake.ports import Blobs, Clock, Reader, Records
 from everbake.serving.answering import Answering, Outcome
 from everbake.serving.app import App
 from everbake.serving.counts import Counts
@@ -41,12 +41,14 @@ class Sources:
 
     Attributes:
         reader: the ledger.
+        records: what was answered, as far as it has been recorded.
         blobs: the bundles.
         opener: opens a session in a version's host.
         clock: the time.
     """
 
     reader: Reader
+    records: Records
     blobs: Blobs
     opener: Opener
     clock: Clock
@@ -95,7 +97,9 @@ class Service:
         self._answering = Answering(router, self._log, sources.clock.now, self._counts, worker.full)
         place = WatchPlace(state / "serving", number, worker.poll, worker.orphaned)
         points = endpoints(router, self._answering, place, state / "record.sock")
-        points["/metrics"] = MetricsEndpoint(self._counts, router, sources.reader, state / "log")
+        points["/metrics"] = MetricsEndpoint(
+            self._counts, router, sources.reader, sources.records, state / "log"
+        )
         always = [points[path] for path in _ALWAYS]
         self._observers = worker.observers
         self._app = App(points, worker.bounds, self._counts, self._observers, always)

@@ -8,7 +8,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everbake.ports import Reader
+from everbake.core.frames import SUFFIX
+from everbake.ports import Reader, Records
 from everbake.serving.counts import BUCKETS, Answers, Counts, Numbers, parts
 from everbake.serving.http import HttpAnswer, HttpRequest
 from everbake.serving.router import Router
@@ -30,7 +31,8 @@ class _Seen:
         waiting: requests that wait in this worker, by model.
         trained: when the champion was made, by model and version.
         arrived: when the newest data came, by model.
-        logged: bytes of the prediction log that lie on the disk, by model.
+        logged: bytes of the prediction log that lie in segments, by model.
+        unrecorded: those of them that are not recorded yet.
     """
 
     workers: list[Numbers]
@@ -38,6 +40,7 @@ class _Seen:
     trained: Mapping[tuple[str, ...], float]
     arrived: Mapping[str, float]
     logged: Mapping[str, int]
+    unrecorded: Mapping[str, int]
 
 
 class MetricsEndpoint:
@@ -47,13 +50,17 @@ class MetricsEndpoint:
         counts: of this worker, which knows those of the others.
         router: who answers.
         reader: the ledger, for the age of models and data.
+        records: how much of the prediction log is recorded.
         log: the folder of the prediction log.
     """
 
-    def __init__(self, counts: Counts, router: Router, reader: Reader, log: Path) -> None:
+    def __init__(
+        self, counts: Counts, router: Router, reader: Reader, records: Records, log: Path
+    ) -> None:
         self._counts = counts
         self._router = router
         self._reader = reader
+        self._records = records
         self._log = log
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
@@ -65,26 +72,33 @@ class MetricsEndpoint:
             for name, one in live.items()
         }
         arrived = {name: self._time("data_versions", model=name) for name in live}
+        segments = {name: _sizes(self._log / name) for name in live}
         seen = _Seen(
             self._counts.everybody(),
             {name: one.loaded.answers.waiting for name, one in live.items()},
             {arm: time for arm, time in trained.items() if time},
             {name: time for name, time in arrived.items() if time},
-            {name: _bytes(self._log / name) for name in live},
+            {name: sum(sizes.values()) for name, sizes in segments.items()},
+            {name: self._unrecorded(sizes) for name, sizes in segments.items()},
         )
         return HttpAnswer(await asyncio.to_thread(_told, seen), _TEXT)
+
+    def _unrecorded(self, sizes: Mapping[str, int]) -> int:
+        recorded = self._records.recorded(list(sizes))
+        return sum(max(0, size - recorded.get(name, 0)) for name, size in sizes.items())
 
     def _time(self, table: str, **where: str | int) -> float:
         rows = self._reader.rows(table, where, newest=1)
         return float(rows[0]["time"] or 0.0) if rows else 0.0
 
 
-def _bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.glob("*"):
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes of the segments of a model."""
+    sizes = {}
+    for path in folder.glob("*" + SUFFIX):
         with suppress(FileNotFoundError):  # its rows stand in the table by now
-            total += path.stat().st_size
-    return total
+            sizes[path.name] = path.stat().st_size
+    return sizes
 
 
 def _told(seen: _Seen) -> bytes:
@@ -170,7 +184,13 @@ def _measured(seen: _Seen) -> "Iterator[Metric]":
             ("model",),
             _single(seen.arrived),
         ),
-        ("log_bytes", "Of the prediction log, on the disk.", ("model",), _single(seen.logged)),
+        ("log_bytes", "Of the log that lie in segments.", ("model",), _single(seen.logged)),
+        (
+            "log_unrecorded_bytes",
+            "Of these, those that rollouts and labels do not know yet.",
+            ("model",),
+            _single(seen.unrecorded),
+        ),
     ]
     for name, text, labels, values in told:
         family = GaugeMetricFamily(f"everbake_{name}", text, labels=labels)
