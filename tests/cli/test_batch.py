@@ -206,6 +206,7 @@ def test_a_bad_row_is_named_also_while_the_part_before_it_is_being_written(score
         done = scored.run("predict", "line", "wide.parquet", "-o", "wide.out.parquet", *keep)
         assert done.returncode == 3, done.stderr
         assert f"row {PART + 42}, column feature" in done.stderr
+        assert done.stderr.count("EB580") == 1
         assert not list(scored.path.glob("wide.out.parquet*"))
 
 

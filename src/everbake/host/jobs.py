@@ -37,7 +37,6 @@ def _job(order: type[Order], function: Callable[[Order, JobContext], object]) ->
         try:
             report = function(msgspec.json.decode(body, type=order), context)
         except EverbakeError as error:
-            context.log(str(error))
             report = {_REFUSED: _refusal(error)}
         return msgspec.json.encode(report)
 
