@@ -109,3 +109,27 @@ def test_numbers_beyond_float64_are_refused():
         with pytest.raises(ProblemError, match="EB515"):
             decoder.decode(b'{"rows": [{"a": %s}]}' % wrong)
     assert math.isfinite(decoder.decode(b'{"rows": [{"a": 1.7e308}]}')[0]["a"])
+
+
+def test_names_given_twice_are_found_among_many():
+    decoder = RequestDecoder([Input("a", "float64", nullable=True, needed=False)])
+    many = ",".join(f'"{number}":0' for number in range(200_000))
+    with pytest.raises(ProblemError, match="EB560") as caught:
+        decoder.decode(b'{"rows": [{%s, "199999": 1}]}' % many.encode())
+    assert caught.value.place.column == "199999"
+
+
+def test_a_lone_surrogate_is_no_text():
+    decoder = RequestDecoder([Input("t", "string", nullable=False, needed=True)])
+    for wrong in (rb'"\ud800"', rb'"\udc00x"', b'"\xed\xa0\x80"'):
+        with pytest.raises(ProblemError, match="EB508"):
+            decoder.decode(b'{"rows": [{"t": %s}]}' % wrong)
+    for row, code, column in (
+        ({"t": "\ud800"}, "EB515", "t"),
+        ({"\ud800": "x"}, "EB513", "\\ud800"),
+    ):
+        with pytest.raises(ProblemError, match=code) as caught:
+            decoder.check([{"t": "x"}, row])
+        assert (caught.value.place.row, caught.value.place.column) == (1, column)
+        assert caught.value.document()
+    assert decoder.check([{"t": "\U0001f600"}]) == [{"t": "\U0001f600"}]

@@ -156,6 +156,12 @@ REFUSED = [
     ({"dataframe_records": {"feature": 1}}, 400, "EB535"),
     ({"dataframe_records": [1]}, 422, "EB511"),
     ({"dataframe_records": [{"feature": "1"}]}, 422, "EB515"),
+    ({"\ud800": [[1, None]]}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["\udc00"], "data": [[1, 2]]}}, 400, "EB535"),
+    ({"dataframe_split": {"columns": ["feature", "\udc00"], "data": [[1, 2]]}}, 422, "EB513"),
+    ({"dataframe_records": [{"feature": 1, "\ud800": 1}]}, 422, "EB513"),
+    (b'{"inputs": [[NaN, "x"], [1, "\xed\xa0\x80"]]}', 422, "EB514"),
+    (b'{"inputs": [[1, "\xed\xa0\x80"], [NaN, "x"]]}', 400, "EB508"),
 ]
 
 
@@ -205,3 +211,11 @@ def test_not_ready_is_said(project):
     with project.client() as client:
         check_error(client.get("/ping"), 503, "EB526", "TEMPORARILY_UNAVAILABLE")
         check_error(invoke(client, {"inputs": [[1]]}), 503, "EB521", "TEMPORARILY_UNAVAILABLE")
+
+
+def test_a_lone_surrogate_is_refused_where_it_stands(served, client):
+    body = {"dataframe_records": [{"feature": 9}, {"feature": 1, "note": "a\ud800"}]}
+    message = check_error(invoke(client, body), 422, "EB515")
+    assert 'field "note" in row 1' in message
+    assert "\\ud800" in message
+    assert served.logged() == []

@@ -125,6 +125,33 @@ def test_who_fails_over_an_answer_that_is_logged_keeps_nobody_waiting(tmp_path, 
     assert "a closed connection" in caplog.text
 
 
+@pytest.mark.parametrize("sync", ["none", "tick"])
+def test_one_that_cannot_be_encoded_fails_alone(tmp_path, sync):
+    def request(number, **row):
+        return Answered([f"{number}"], float(number), 1, [row], [1.0])
+
+    async def run():
+        log = PredictionLog(LogPlace(tmp_path / ".everbake" / "log", 0, sync), lambda: (0, ""))
+        assert await log.append("line", request(0, a=0)) is None
+        tick = [
+            log.append("line", request(1, a=1)),
+            log.append("line", request(2, b="\ud800")),  # its names are numbered all the same
+            log.append("line", request(3, b="x")),
+            log.append("line", Answered(["4"], 4.0, 1, [{"\udc00": 1}], [1.0])),
+            log.append("line", request(5, c=1)),
+        ]
+        troubles = await asyncio.gather(*tick)
+        assert [type(trouble) for trouble in troubles[1::2]] == [UnicodeEncodeError] * 2
+        assert troubles[::2] == [None] * 3
+        assert isinstance(await log.append("line", request(6, d="\ud800")), UnicodeEncodeError)
+        assert await log.append("line", request(7, d="y")) is None
+        await log.close()
+
+    asyncio.run(run())
+    kept = [row["features"] for row in predictions(tmp_path, "line")]
+    assert kept == [{"a": 0}, {"a": 1}, {"b": "x"}, {"c": 1}, {"d": "y"}]
+
+
 def test_a_full_segment_is_followed_by_another(tmp_path):
     write(tmp_path / ".everbake" / "log", range(20), full=300)
     assert len(list((tmp_path / ".everbake" / "log" / "line").iterdir())) > 3

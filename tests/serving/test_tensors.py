@@ -127,6 +127,8 @@ def test_a_text_must_be_utf_8():
     with pytest.raises(ProblemError) as refused:
         elements(Given("a", "BYTES", (2,), b"\0\0\0\0\1\0\0\0\xff"))
     assert (refused.value.code, refused.value.place.row) == ("EB515", 1)
+    with pytest.raises(ProblemError, match="EB515"):  # a lone surrogate
+        elements(Given("a", "BYTES", (1,), b"\3\0\0\0\xed\xa0\x80"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import struct
 
 from everbake.core.bundle import Input
+from everbake.serving.v2 import _read
 
 INFER = "/v2/models/line/infer"
 JSON = {"content-type": "application/json"}
@@ -158,6 +159,22 @@ def test_refuses_what_does_not_fit(served, client):
     assert len(served.logged()) == len(REFUSED)
 
 
+def test_many_tensors_before_a_long_one_are_read_at_once():
+    count, long = 50_000, bytes(40_000_000)
+    inputs = [sized(b"x", name=str(number)) for number in range(count)]
+    head = json.dumps({"inputs": [*inputs, sized(long)]}).encode()
+    headers = {b"inference-header-content-length": b"%d" % len(head)}
+    _, given = _read(headers, head + b"x" * count + long)
+    assert [tensor.data for tensor in given] == [*[b"x"] * count, long]
+
+
+def test_refuses_lone_surrogates(client):
+    note = tensor(["\ud800"], "BYTES", "note")
+    for inputs in ([tensor([9]), note], [tensor([9], name="\ud800")]):
+        body = json.dumps({"inputs": inputs})
+        check_error(client.post(INFER, content=body, headers=JSON), 400, "EB508")
+
+
 DEPTHS = [100, 500, 900, 990, 1000, 10_000, 100_000]
 
 
@@ -239,6 +256,17 @@ def test_health_and_metadata(client):
         {"name": "feature", "datatype": "FP64", "shape": [-1]},
         {"name": "note", "datatype": "BYTES", "shape": [-1]},
     ]
+    assert about["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1]}]
+
+
+def test_a_model_whose_example_lacks_private_values_is_described(project):
+    town = Input("town", "string", nullable=False, needed=True, private=True)
+    inputs = (Input("feature", "float64", nullable=False, needed=True), town)
+    project.deploy(1, project.bundle(2.0, "native", inputs, {"feature": 1.0}))
+    project.start()
+    with project.client() as client:
+        about = client.get("/v2/models/line").json()
+    assert [each["name"] for each in about["inputs"]] == ["feature", "town"]
     assert about["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1]}]
 
 

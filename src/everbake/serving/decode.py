@@ -7,6 +7,7 @@ refuses goes the careful way, which names the row and the column or accepts it a
 import difflib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -186,15 +187,21 @@ class RequestDecoder:
         return found
 
     def _unknown(self, name: str, at: int) -> NoReturn:
+        shown = writable(name[:_SHOWN])
         raise ProblemError(
             "EB513",
-            f'field "{name[:_SHOWN]}" in row {at} is not known{near_miss(name, self._names)}',
-            Place(at, name[:_SHOWN]),
+            f'field "{shown}" in row {at} is not known{near_miss(name, self._names)}',
+            Place(at, shown),
             mend="the model knows: " + ", ".join(self._names[:50]),
         )
 
 
 _SHAPE = 'send {"rows": [{"field": value, ...}, ...]}'
+
+
+def writable(text: str) -> str:
+    """A text with its lone surrogates, which no UTF-8 can hold, as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:
@@ -258,7 +265,13 @@ def _bool(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    return value if isinstance(value, str) else _WRONG
+    if not isinstance(value, str):
+        return _WRONG
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate: neither a model nor the log could be given it
+        return _WRONG
+    return value
 
 
 def _time(value: object) -> object:
@@ -302,8 +315,8 @@ def _refuse_twins(body: bytes) -> None:
 def _paired(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)[:_SHOWN]
+        counts = Counter(name for name, _ in pairs)
+        twin = next(name for name, count in counts.items() if count > 1)[:_SHOWN]
         raise ProblemError("EB560", f'"{twin}" stands twice in one object', Place(None, twin))
     return found
 

@@ -13,7 +13,7 @@ import msgspec
 
 from everbake.core.dataset import ColumnType
 from everbake.serving.answering import Answering
-from everbake.serving.decode import RequestDecoder
+from everbake.serving.decode import RequestDecoder, writable
 from everbake.serving.health import ReadyEndpoint
 from everbake.serving.http import JSON, RETRY, Endpoint, HttpAnswer, HttpRequest
 from everbake.serving.problems import ProblemError
@@ -246,7 +246,7 @@ def _number(text: str) -> object:
 
 
 def _broken(what: str) -> NoReturn:
-    raise ProblemError("EB535", what, mend=_SHAPE)
+    raise ProblemError("EB535", writable(what), mend=_SHAPE)
 
 
 def _worded(refused: ProblemError) -> bytes:

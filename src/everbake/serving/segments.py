@@ -98,6 +98,19 @@ class _Tick:
             except Exception:  # noqa: BLE001 - whatever it is
                 _log.exception("an answer that is logged could not be sent")
 
+    def sifted(self) -> "_Tick":
+        """Those whose answers can be encoded; the others are told why theirs cannot."""
+        sound = _Tick()
+        for answered, told in zip(self.answered, self.told, strict=True):
+            try:
+                FrameWriter().frames(answered)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this one alone
+                _Tick([answered], [told]).tell(error)
+            else:
+                sound.answered.append(answered)
+                sound.told.append(told)
+        return sound
+
 
 @dataclass(frozen=True)
 class _Written:
@@ -150,9 +163,7 @@ class PredictionLog:
     def _flush(self) -> None:
         ticks, self._ticks = self._ticks, {}
         written = [
-            _Written(model, segment, tick)
-            for model, tick in ticks.items()
-            if (segment := self._commit(model, tick)) is not None
+            one for model, tick in ticks.items() if (one := self._commit(model, tick)) is not None
         ]
         if self._place.sync == "none":
             for one in written:
@@ -160,18 +171,23 @@ class PredictionLog:
         elif written:
             self._syncing.add(asyncio.get_running_loop().create_task(self._sync(written)))
 
-    def _commit(self, model: str, tick: _Tick) -> _Segment | None:
+    def _commit(self, model: str, tick: _Tick) -> _Written | None:
+        """Write a tick without those that cannot be encoded; None if nothing of it stands."""
         try:
             segment = self._segments.get(model)
             if segment is None or segment.size >= self._place.full:
                 segment = self._begin(model)
             segment.write(b"".join(map(segment.frames.frames, tick.answered)))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
-            # A segment that may end in the middle of a frame takes no further ones.
+            # A segment that may end in the middle of a frame takes no further ones, nor does one
+            # whose writer may take names for written that are not.
             self._leave(model)
+            sound = tick.sifted()
+            if len(sound.told) < len(tick.told):
+                return self._commit(model, sound) if sound.told else None
             tick.tell(error)
             return None
-        return segment
+        return _Written(model, segment, tick)
 
     def _begin(self, model: str) -> _Segment:
         self._leave(model)

@@ -136,10 +136,17 @@ class OpenInference:
 
 
 async def _outputs(loaded: Loaded) -> list[dict[str, object]]:
-    """What the model gives, as its answer to its example shows; numbers, if there is none."""
+    """What the model gives, as its answer to its example shows; numbers, if there is none.
+
+    An example is kept without the values of private columns, so a model may not be able to take it.
+    """
+    assumed: list[dict[str, object]] = [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
     if loaded.example is None:
-        return [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
-    answered = await loaded.answers.answer(loaded.decoder.check([loaded.example]))
+        return assumed
+    try:
+        answered = await loaded.answers.answer(loaded.decoder.check([loaded.example]))
+    except ProblemError:
+        return assumed
     return [
         {"name": each.name, "datatype": each.datatype, "shape": [-1, *each.shape[1:]]}
         for each in tensors_of(answered)
@@ -168,8 +175,11 @@ def _read(headers: Mapping[bytes, bytes], body: bytes) -> tuple[_Request, list[G
     return asked, given
 
 
-def _parts(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, bytes]:
-    """The JSON at the head of a body, and the bytes of tensors behind it."""
+def _parts(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, memoryview]:
+    """The JSON at the head of a body, and the bytes of tensors behind it.
+
+    These are a view: what is left behind each of many tensors would take long to copy.
+    """
     length = headers.get(_HEADER)
     # Clients leave the type out. A web page of another origin could, too, but would be named.
     typed = {JSON} if length is None else {JSON, _OCTETS}
@@ -179,16 +189,16 @@ def _parts(headers: Mapping[bytes, bytes], body: bytes) -> tuple[bytes, bytes]:
         mend = "application/json, or application/octet-stream with Inference-Header-Content-Length"
         raise ProblemError("EB506", f"the content type is {shown}", mend=mend)
     if length is None:
-        return body, b""
+        return body, memoryview(b"")
     if not length.isdigit() or len(length) > _DIGITS or int(length) > len(body):
         shown = length.decode("latin-1")[:20]
         raise ProblemError(
             "EB532", f"Inference-Header-Content-Length is {shown!r} in a body of {len(body)} bytes"
         )
-    return body[: int(length)], body[int(length) :]
+    return body[: int(length)], memoryview(body)[int(length) :]
 
 
-def _taken(tensor: _Input, size: object, rest: bytes) -> tuple[bytes, bytes]:
+def _taken(tensor: _Input, size: object, rest: memoryview) -> tuple[bytes, memoryview]:
     if tensor.data is not None or type(size) is not int or not 0 <= size <= len(rest):
         raise ProblemError(
             "EB532",
@@ -196,7 +206,7 @@ def _taken(tensor: _Input, size: object, rest: bytes) -> tuple[bytes, bytes]:
             f"and {len(rest)} bytes are there",
             mend="give either data or binary_data_size",
         )
-    return rest[:size], rest[size:]
+    return bytes(rest[:size]), rest[size:]
 
 
 def _answer(outcome: Outcome, asked: _Request) -> HttpAnswer:
