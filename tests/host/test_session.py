@@ -1,11 +1,14 @@
-"""The data frame that a request becomes."""
+"""The data frame that a request becomes, and what rows cost that the user's code refuses."""
+
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from everbake.core.work import Column, SessionOrder
-from everbake.host.session import frame_of
+from everbake.host import session
+from everbake.host.session import frame_of, spared
 
 
 def order(**types):
@@ -47,3 +50,92 @@ def test_other_types_are_kept():
     )
     assert [str(kind) for kind in framed.dtypes] == ["int64", "str", "float64"]
     assert framed["f"].isna().tolist() == [False, True]
+
+
+class Code:
+    """The user's code: raises over negative numbers and tells the first; notes its calls."""
+
+    def __init__(self, seconds=0.0):
+        self.calls = []
+        self.seconds = seconds
+        self.now = 0.0
+
+    def __call__(self, rows):
+        self.calls.append(len(rows))
+        self.now += self.seconds
+        for row in rows:
+            if row["x"] < 0:
+                raise ValueError(f"{row['x']} is no good")
+        return [row["x"] for row in rows]
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Code of which each call takes 50 ms, on a clock of its own."""
+    code = Code(0.05)
+    monkeypatch.setattr(session, "time", SimpleNamespace(perf_counter=lambda: code.now))
+    return code
+
+
+def rows_of(*numbers):
+    return [{"x": number} for number in numbers]
+
+
+def mixed(count):
+    """Every other row raises."""
+    return rows_of(*(-n if n % 2 else n for n in range(1, count + 1)))
+
+
+def test_where_nothing_raises_all_requests_are_one_call():
+    code = Code()
+    assert spared(rows_of(1, 2, 3), code, [1, 2], 5.0) == {"predictions": [1, 2, 3], "errors": {}}
+    assert code.calls == [3]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_request_that_raises_over_many_rows_costs_no_other_its_calls(after):
+    many, few = mixed(2000), rows_of(-7, 7)
+    rows, sizes, start = (many + few, [2000, 2], 2000) if after else (few + many, [2, 2000], 0)
+    told = spared(rows, Code(), sizes)
+    assert told["predictions"][start : start + 2] == [None, 7]
+    assert told["errors"][start] == "ValueError: -7 is no good"
+    assert start + 1 not in told["errors"]
+
+
+def test_no_request_is_told_of_the_rows_of_another():
+    sizes = [300, 1, 40, 1, 300]
+    rows = [row for size in sizes for row in mixed(size)]
+    owners = [at for at, size in enumerate(sizes) for _ in range(size)]
+    named = [{"x": row["x"], "owner": owner} for row, owner in zip(rows, owners, strict=True)]
+
+    def ask(part):
+        bad = [row["owner"] for row in part if row["x"] < 0]
+        if bad:
+            raise ValueError(f"of {bad[0]}")
+        return [row["x"] for row in part]
+
+    errors = spared(named, ask, sizes)["errors"]
+    assert set(errors) >= {at for at, row in enumerate(rows) if row["x"] < 0}
+    assert all(why == f"ValueError: of {owners[at]}" for at, why in errors.items())
+
+
+def test_slow_code_is_not_asked_for_longer_than_there_is_time(slow):
+    told = spared(mixed(2000) + rows_of(7), slow, [2000, 1], 5.0)
+    assert slow.now <= 5.0
+    assert told["predictions"][2000] == 7
+    assert set(told["errors"]) >= set(range(0, 2000, 2))
+
+
+def test_requests_share_the_time(slow):
+    told = spared(mixed(2000) + rows_of(-7, 7), slow, [2000, 2], 5.0)
+    assert slow.now <= 5.0
+    assert told["predictions"][2000:] == [None, 7]
+
+
+def test_requests_that_nobody_had_time_to_ask_alone_learn_no_values(slow):
+    slow.seconds = 3.0
+    errors = spared(rows_of(-7, 7), slow, [1, 1], 5.0)["errors"]
+    assert slow.calls == [2]
+    assert set(errors) == {0, 1}
+    assert not any("-7" in why for why in errors.values())
+    assert spared(rows_of(-7, 7), slow, [2], 5.0)["errors"][1] == "ValueError: -7 is no good"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import msgspec
+from typing_extensions import override
 
 from everbake.core.bundle import Bundle, Input
 from everbake.errors import HealthError
@@ -31,6 +32,7 @@ Opener = Callable[[Bundle], socket.socket]
 
 _log = logging.getLogger(__name__)
 _SHARE = 0.25  # of what a call costs without its rows: so long it may wait for more to join
+_SEARCH = 0.5  # of the time for a call, for finding rows over which the version's code raises
 _QUIET = 0.0001  # seconds without a newcomer, after which no more are waited for
 _LENGTH = struct.Struct(">I")
 _PROBE: dict[str, object] = {
@@ -95,18 +97,36 @@ class _Waiting:
 class _Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    news: asyncio.Event  # set when the other side is gone
 
-    async def call(self, rows: list[Row]) -> NativeAnswer:
-        """Ask once."""
-        request = msgspec.msgpack.encode({"rows": rows})
-        self.writer.write(_LENGTH.pack(len(request)) + request)
+    async def call(self, request: bytes, rows: int) -> NativeAnswer:
+        """Ask once, about so many rows."""
+        self.writer.write(request)
         await self.writer.drain()
         (length,) = _LENGTH.unpack(await self.reader.readexactly(_LENGTH.size))
         answer = msgspec.msgpack.decode(await self.reader.readexactly(length), type=NativeAnswer)
-        if len(answer.predictions) != len(rows):
-            wrong = f"{len(answer.predictions)} predictions for {len(rows)} rows"
-            return NativeAnswer([None] * len(rows), dict.fromkeys(range(len(rows)), wrong))
+        if len(answer.predictions) != rows:
+            wrong = f"{len(answer.predictions)} predictions for {rows} rows"
+            return NativeAnswer([None] * rows, dict.fromkeys(range(rows), wrong))
         return answer
+
+
+class _Protocol(asyncio.StreamReaderProtocol):
+    """Of a connection that is closed, and says so, as soon as the other side is gone."""
+
+    def __init__(self, reader: asyncio.StreamReader, news: asyncio.Event) -> None:
+        super().__init__(reader)
+        self._news = news
+
+    @override
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._news.set()
 
 
 class NativeAnswers:
@@ -118,10 +138,9 @@ class NativeAnswers:
         self._queue: deque[_Waiting] = deque()
         self._rows = 0  # that wait
         self._pace = Pace(limits.waiting)
-        self._news = asyncio.Event()
+        self._news = connection.news
         self._expected = 1  # requests in the last call, and behind it when it was answered
         self._closing = False
-        self._alive = True
         self._loop = asyncio.get_running_loop()
         self._pump = self._loop.create_task(self._run())
 
@@ -135,10 +154,10 @@ class NativeAnswers:
         # Starting a host takes as long as the user's imports take.
         channel = await asyncio.to_thread(opener, bundle)
         channel.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        connection = _Connection(*await _streams(channel))
+        connection = await _connected(channel)
         try:
             async with asyncio.timeout(6 * limits.seconds):
-                await connection.call([_probe(bundle.inputs)])
+                await connection.call(_request([[_probe(bundle.inputs)]], limits), 1)
         except BaseException as error:
             connection.writer.close()
             if isinstance(error, OSError | EOFError | TimeoutError):
@@ -149,7 +168,7 @@ class NativeAnswers:
     @property
     def alive(self) -> bool:
         """Whether the host still answers: one that ended while nobody asked is seen, too."""
-        return self._alive and not self._connection.reader.at_eof()
+        return not self._connection.writer.is_closing()
 
     @property
     def waiting(self) -> int:
@@ -200,7 +219,7 @@ class NativeAnswers:
         lost = (OSError, EOFError, TimeoutError, msgspec.MsgspecError)
         with contextlib.ExitStack() as at_the_end, contextlib.suppress(*lost):
             at_the_end.callback(self._end)
-            while self._queue or not self._closing:
+            while self.alive and (self._queue or not self._closing):
                 await self._news.wait()
                 self._news.clear()
                 while self._queue:
@@ -233,13 +252,18 @@ class NativeAnswers:
         return rows + len(after) <= self._limits.rows and after[0].keys() == first.rows[0].keys()
 
     async def _call(self, batch: list[_Waiting]) -> None:
-        rows = [row for waiting in batch for row in waiting.rows]
+        try:
+            request = _request([waiting.rows for waiting in batch], self._limits)
+        except Exception:  # noqa: BLE001 - whatever it is, only some requests are to blame
+            batch = [waiting for waiting in batch if not _refused(waiting)]
+            request = _request([waiting.rows for waiting in batch], self._limits)
+        rows = sum(len(waiting.rows) for waiting in batch)
         if not rows:
             return
-        self._pace.begin(len(rows), time.perf_counter())
+        self._pace.begin(rows, time.perf_counter())
         try:
             async with asyncio.timeout(self._limits.seconds):
-                answer = await self._connection.call(rows)
+                answer = await self._connection.call(request, rows)
         except BaseException:
             for waiting in batch:
                 waiting.settle(_gone())
@@ -253,7 +277,6 @@ class NativeAnswers:
         self._expected = len(batch) + len(self._queue)
 
     def _end(self) -> None:
-        self._alive = False
         self._connection.writer.close()
         while self._queue:
             self._queue.popleft().settle(_gone())
@@ -301,12 +324,38 @@ def _given(answer: NativeAnswer) -> Given:
     return told
 
 
-async def _streams(
-    channel: socket.socket,
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+def _request(requests: list[list[Row]], limits: Limits) -> bytes:
+    """The frame in which the rows of requests go out together."""
+    call = {
+        "rows": [row for rows in requests for row in rows],
+        "sizes": [len(rows) for rows in requests],
+        "seconds": _SEARCH * limits.seconds,
+    }
+    body = msgspec.msgpack.encode(call)
+    return _LENGTH.pack(len(body)) + body
+
+
+def _refused(waiting: _Waiting) -> bool:
+    """Whether a value of the request can be sent to no host, as its caller is told then."""
+    for at, row in enumerate(waiting.rows):
+        for name, value in row.items():
+            try:
+                msgspec.msgpack.encode(value)
+            except Exception:  # noqa: BLE001 - whatever it is, it is about this value
+                what = f'field "{name}" in row {at} is {str(value)[:50]!r}, which cannot be sent'
+                waiting.settle(ProblemError("EB515", what, Place(at, name)))
+                return True
+    return False
+
+
+async def _connected(channel: socket.socket) -> _Connection:
+    loop, reader, news = asyncio.get_running_loop(), asyncio.StreamReader(), asyncio.Event()
+    protocol = _Protocol(reader, news)
     if channel.family == socket.AF_UNIX:
-        return await asyncio.open_unix_connection(sock=channel)
-    return await asyncio.open_connection(sock=channel)
+        transport, _ = await loop.create_unix_connection(lambda: protocol, sock=channel)
+    else:
+        transport, _ = await loop.create_connection(lambda: protocol, sock=channel)
+    return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop), news)
 
 
 def _probe(inputs: tuple[Input, ...]) -> Row:
