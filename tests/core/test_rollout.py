@@ -52,6 +52,29 @@ def row(assessment, name):
     return next(check for check in assessment.checks if check.name == name)
 
 
+def by_user(**changed):
+    return canary_plan(unit="key", **changed)
+
+
+def test_a_plan_by_user_takes_no_rate_from_the_history_of_requests():
+    """Sixty requests a user: nearly everybody is slow once, whichever model answers."""
+    assert [rule.name for rule in by_user().rates] == ["errors"]
+    errors, latency = by_user(latency_budget=1.0, errors_rate=0.4).rates
+    assert (errors.p0, errors.event, latency.p0) == (None, "failure", None)
+    users = arms((8000, 80, 7990), (8000, 80, 7680))
+    assert look(by_user(latency_budget=1.0), users, 1).step != "promote"
+
+
+def test_users_who_are_taken_to_the_canary_are_no_uneven_traffic():
+    plan = by_user()
+    moved = Tally((StageTally(Arm(100), Arm(900)), StageTally(Arm(600, moved=400), Arm(200))))
+    seen = look(plan, moved, 1)
+    assert row(seen, "traffic").state == "pass"
+    assert "700 of 1,000 canary requests" in row(seen, "progress").detail
+    odd = Tally((StageTally(Arm(100), Arm(900)), StageTally(Arm(600), Arm(200))))
+    assert look(plan, odd, 1).step == "invalid"
+
+
 # --- the plan -------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,40 @@ def test_a_shadow_that_fails_where_the_champion_answers_is_rolled_back():
     assert failing.shadow.answered == 1000
 
 
+FINAL = replace(SHADOW, final=True)
+
+
+def test_a_shadow_behind_which_nothing_follows_needs_evidence_of_every_metric():
+    silent = look(FINAL, tally_pairs(SAME))
+    assert silent.step == "wait"
+    assert "quality is not yet shown to be acceptable" in silent.because
+    assert look(FINAL, tally_pairs(SAME), hours=14 * 24).step == "undecided"
+    labels = tally_paired_losses([(0.0, 1.0), (1.0, 0.0)] * 20 + [(0.0, 0.0)] * 4000)
+    seen = look(FINAL, tally_pairs(SAME).merge(labels))
+    assert seen.step == "promote"
+    assert seen.because.startswith("Because errors, quality passed after 1,000 requests")
+
+
+def test_a_shadow_that_is_wrong_where_the_champion_is_passes_without_a_difference():
+    labels = tally_paired_losses([(0.0, 0.0)] * 3000)
+    assert look(FINAL, tally_pairs(SAME).merge(labels)).step == "promote"
+
+
+def test_failures_of_both_models_hold_a_shadow_up_only_above_the_cap():
+    both = Pair(champion_failed=True, canary_failed=True)
+    labels = tally_paired_losses([(0.0, 0.0)] * 3000)
+    rare = look(FINAL, tally_pairs([*SAME, *[both] * 2]).merge(labels))
+    often = look(FINAL, tally_pairs([*SAME, *[both] * 40]).merge(labels))
+    assert (rare.step, often.step) == ("promote", "wait")
+
+
+def test_failures_of_either_model_are_a_fair_coin():
+    """McNemar: seven failures of the shadow alone are enough, unless the champion fails as well."""
+    alone, champion = Pair(canary_failed=True), Pair(champion_failed=True)
+    assert look(SHADOW, tally_pairs([*SAME, *[alone] * 9])).step == "roll_back"
+    assert look(SHADOW, tally_pairs([*SAME, *[alone, champion] * 9])).step == "advance"
+
+
 def test_scores_differ_beyond_a_tenth_of_the_champions_spread():
     pairs = [Pair(difference=gap) for gap in (0.0, 0.19, 0.21, -0.3)]
     assert tally_pairs(pairs, score_sd=2.0).shadow.differing == 2

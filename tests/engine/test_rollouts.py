@@ -272,6 +272,31 @@ def test_a_shadow_alone_ends_with_a_promotion(begin):
     assert world.model["champion"] == 2
 
 
+def test_a_shadow_alone_is_never_promoted_without_evidence(begin):
+    world = begin(Shadow())
+    # Both fail now and then, too often for what is known of the champion.
+    world.records.seen[0] = Tally(shadow=Followed(pairs=1000, answered=950))
+    assert world.look() is None
+    assert world.look(15 * DAY).outcome == "undecided"
+
+
+def test_a_winner_serves_at_once_where_the_recipe_has_come_to_declare_no_rollout(monkeypatch):
+    world = World(Canary())
+    world.ingest()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.owner, "begin_rollout", lambda _: None)  # as if killed before it
+        world.ingest()
+    assert (world.model["champion"], world.model["winner"]) == (1, 2)
+    world.recipes.rollout = ()
+    world.durable.recipes[MODEL] = "code: another"
+    world.owner.notice_recipes()
+    fact = world.owner.begin_rollout(MODEL).fact
+    assert (fact.version, fact.champion_before) == (2, 1)
+    assert fact.reason == "it won, and the recipe declares no rollout any more"
+    assert (world.model["champion"], world.model["winner"]) == (2, None)
+    assert world.owner.begin_rollout(MODEL) is None
+
+
 def test_a_winner_waits_while_another_version_is_in_its_rollout(begin):
     world = begin()
     (run,) = world.ingest()

@@ -182,16 +182,22 @@ def test_a_request_of_which_a_row_failed_is_one_request_and_one_failure(desks):
 @pytest.mark.parametrize("pieces", [1, 7, 60])
 def test_a_tally_by_key_counts_the_first_event_of_each_caller(desks, pieces):
     desk, requests = desks(), traffic(80)
-    desk.ledger.open(make_plan(Options("canary", "s", "key", STAGES), BASELINE))
+    options = Options("canary", "s", "key", STAGES, latency_budget=0.25)
+    desk.ledger.open(make_plan(options, BASELINE))
     recorded(desk, requests, pieces)
     of_keys = {}
     for one in requests:
         if one.key is not None and one.generation >= 10:
             of_keys.setdefault(one.key, []).append(one)
-    first = [served(each[:1])[0] for each in of_keys.values()]
-    again = []
+    first, again = [], []
     for each in of_keys.values():
         events = served(each)
+        first.append(events[0])
+        moved = next((at for at, one in enumerate(events) if one.canary), 0)
+        before = events[:moved]
+        if moved and not any(one.error or one.over_budget for one in before):
+            # A growing share took this caller to the canary: it is a unit of both.
+            first.append(Served(events[moved].stage, canary=True, moved=True))
         for name in ("error", "over_budget"):
             hit = next((at for at, one in enumerate(events) if getattr(one, name)), 0)
             if hit:
@@ -241,7 +247,8 @@ def test_a_shadow_is_paired_with_what_was_answered(desks, pieces):
 @pytest.mark.parametrize("kind", ["canary", "shadow"])
 def test_losses_of_a_rollout_count_when_their_labels_are_final(desks, kind):
     desk = desks(table=Table(label="target", label_delay="100s"))
-    plan = make_plan(Options(kind, "s", loss=Loss("mean_squared_error", "mean")), BASELINE)
+    loss = Loss("mean_squared_error", "mean")
+    plan = make_plan(Options(kind, "s", loss=loss, maturity=100.0), BASELINE)
     assert plan.quality is not None
     desk.ledger.open(plan)
     other = "canary" if kind == "canary" else "shadow"

@@ -4,6 +4,8 @@ from collections import Counter
 
 import pytest
 
+from everbake.core.bundle import Input
+
 URL = "/v1/models/line/predict"
 
 
@@ -107,6 +109,31 @@ def test_a_failing_canary_fails_its_requests_and_they_are_counted(rolling, clien
     errors = [one for one in served.frames() if one.error is not None]
     assert len(errors) == len(failed)
     assert {(one.role, one.version, one.error) for one in errors} == {("canary", 2, "EB517")}
+
+
+def test_who_is_refused_by_the_canary_is_not_drawn_again(served, client):
+    names = ("feature", "further")
+    strict = tuple(Input(name, "float64", nullable=False, needed=True) for name in names)
+    served.wait_for(served.roll(2, served.bundle(factor=3.0, inputs=strict), share=0.5))
+    refused = sum(ask(client).status_code == 422 for _ in range(400))
+    # A binomial of 400 at a half; had each refused one a second chance, it would be at a quarter.
+    assert 140 < refused < 260
+
+
+def test_what_the_champion_fails_a_shadow_is_asked_as_well(served, client):
+    served.deploy(1, served.bundle(factor=2.0, runtime="native"))
+    served.wait_for(served.roll(2, served.bundle(factor=3.0), kind="shadow", share=0.0))
+    assert ask(client, feature=666).status_code == 500
+
+    def both():
+        seen = {one.role: one for one in served.frames() if one.role in ("champion", "shadow")}
+        return seen if len(seen) == 2 else None
+
+    seen = served.wait(both)
+    assert seen["champion"].error == "EB517"
+    assert seen["shadow"].error is None
+    assert seen["shadow"].ids == seen["champion"].ids
+    assert seen["shadow"].predictions == [3.0 * 666]
 
 
 def test_a_challenger_that_cannot_be_loaded_leaves_the_champion_alone(served, client):

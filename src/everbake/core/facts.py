@@ -282,7 +282,10 @@ class Concluded:
 
 @dataclass(frozen=True)
 class Promoted:
-    """A person made a version the champion; an open rollout ends with it."""
+    """A version became the champion without a rollout, as a person wants it or the recipe.
+
+    An open rollout ends with it.
+    """
 
     model: str
     version: int

@@ -19,7 +19,7 @@ from everbake.core.facts import (
 from everbake.core.loop import ModelState, Retrain, due, model_state, order_of, rollout_due
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
-from everbake.engine.rollouts import look_after, opened, rollout_id
+from everbake.engine.rollouts import look_after, opened, rollout_id, won
 from everbake.engine.state import load_model, load_state, unknown_model
 from everbake.engine.threads import Threads
 from everbake.errors import ConflictError, RecipeError, UsageError
@@ -261,12 +261,18 @@ class Owner:
                 done.append(self._bake(orders[0]))
 
     def begin_rollout(self, model: str) -> Entry | None:
-        """Begin the rollout of a version that won; the fact, None if none is due."""
+        """Begin the rollout of a version that won; the fact, None if none is due.
+
+        Where the recipe has come to declare none, the version serves at once.
+        """
         with self.deciding(model) as state:
             if not rollout_due(state):
                 return None
             key = {"model": model, "version": state.winner}
-            fact = opened(state, self.ports.ledger.rows("versions", key)[0], self.ports)
+            version = self.ports.ledger.rows("versions", key)[0]
+            if not state.spec.rollout:
+                return self.ports.ledger.record(*won(state, version))
+            fact = opened(state, version, self.ports)
             return self.ports.ledger.record(rollout_id(fact), fact)
 
     def look_after_rollout(self, model: str) -> Entry | None:

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 import msgspec
 
-from everbake.core.facts import Entry, digest
+from everbake.core.facts import Entry, Promoted, digest
 from everbake.core.loop import ModelState
 from everbake.core.metrics import known_metric
 from everbake.core.rollout.assessing import Assessment, assess
@@ -49,17 +49,34 @@ def opened(
     )
 
 
+def won(model: ModelState, version: Row) -> tuple[str, Promoted]:
+    """The fact that a version which was to take over by a rollout serves at once, with its id."""
+    request = digest("won", str(version["run"]))
+    fact = Promoted(
+        model=model.model,
+        version=int(version["version"] or 0),
+        bundle=str(version["bundle"]),
+        champion_before=model.champion,
+        bundle_before=model.champion_bundle,
+        reason="it won, and the recipe declares no rollout any more",
+        request=request,
+    )
+    return request, fact
+
+
 def _plans(model: ModelState, champion: int, rollout: str, ports: Ports) -> list[Plan]:
     since = ports.clock.now() - _BEFORE
-    return [
+    parts = model.spec.rollout
+    plans = [
         _plan(
             part,
             model.spec,
             digest("salt", rollout, str(place))[:16],
             ports.records.baseline(model.model, champion, since, part.latency),
         )
-        for place, part in enumerate(model.spec.rollout)
+        for place, part in enumerate(parts)
     ]
+    return [*plans[:-1], replace(plans[-1], final=True)]
 
 
 def _plan(part: PartSpec, spec: RecipeSpec, salt: str, before: Baseline) -> Plan:

@@ -24,7 +24,7 @@ from everbake.recording.opened import Open
 from everbake.recording.store import RecordStore, plain
 
 _RECENT = 20_000  # answers of the champion that wait for their shadow
-_COUNTED, _FAILED, _SLOW, _JUDGED = 1, 2, 4, 8
+_COUNTED, _FAILED, _SLOW, _JUDGED, _CANARY = 1, 2, 4, 8, 16
 
 
 @dataclass
@@ -127,16 +127,21 @@ class RolloutBook:
         return None if opened is None or place is None else (opened, *place)
 
     def _caller(self, who: tuple[str, int, str], served: Served, news: _News) -> None:
-        """Count a caller once, and once each a caller's first failure and first slow answer."""
+        """Count a caller once, and once each a caller's first failure and first slow answer.
+
+        One whom a growing share takes to the canary is a unit of it as well, unless there is
+        nothing left of this caller to be counted.
+        """
         before = self._flags(*who)
         error = served.error and not before & _FAILED
         slow = served.over_budget and not before & _SLOW
-        first = Served(served.stage, served.canary, error, slow)
-        if not before & _COUNTED:
+        moved = before & _COUNTED and served.canary and not before & (_CANARY | _FAILED | _SLOW)
+        first = Served(served.stage, served.canary, error, slow, bool(moved))
+        if moved or not before & _COUNTED:
             news.served.append(first)
         elif error or slow:
             news.again.append(first)
-        after = before | _COUNTED | _FAILED * error | _SLOW * slow
+        after = before | _COUNTED | _FAILED * error | _SLOW * slow | _CANARY * served.canary
         if after != before:
             self._flag(*who, after)
 
@@ -150,20 +155,33 @@ class RolloutBook:
         self._store.put("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", [row])
 
     def _shadow(self, plan: Plan, news: _News, answered: Answered) -> None:
+        """Hold what a shadow made of a request against what the champion made of it."""
         if answered.role == "champion":
             self._remember(answered)
             return
-        before = self._recent.pop(answered.ids[0], None)
-        if answered.error is not None:
-            news.pairs.append(Pair(canary_failed=True))
-        elif before is not None:
-            news.pairs += _pairs(plan, before, answered)
+        seen = [found for name in answered.ids if (found := self._recent.pop(name, None))]
+        champion_failed = any(found.error is not None for found in seen)
+        if champion_failed or answered.error is not None:
+            failed = answered.error is not None
+            news.pairs.append(Pair(champion_failed=champion_failed, canary_failed=failed))
+        elif seen:
+            news.pairs.append(_pair(plan, seen[0], answered))
 
     def _remember(self, answered: Answered) -> None:
-        if answered.role == "champion" and answered.error is None:
+        if answered.role == "champion":
             self._recent[answered.ids[0]] = answered
             if len(self._recent) > _RECENT:
                 self._recent.popitem(last=False)
+
+    def frozen(self, model: str, generation: int) -> Plan | None:
+        """The plan under which a request was answered, if its rollout is open."""
+        place = self._place(model, generation)
+        return None if place is None else place[0].plans[place[1]]
+
+    def maturity(self, model: str) -> float | None:
+        """Seconds after which a label is final by the plan of an open rollout, if there is one."""
+        opened = self._open.get(model)
+        return None if opened is None else opened.plans[0].maturity
 
     def judge(
         self, model: str, losses: Mapping[str, float], generation: int, key: str | None
@@ -201,16 +219,17 @@ class RolloutBook:
         return True
 
 
-def _pairs(plan: Plan, before: Answered, after: Answered) -> list[Pair]:
-    """The rows of a request that both have answered."""
-    pairs = []
-    for row, first, second in zip(before.rows, before.predictions, after.predictions, strict=False):
-        named = tuple(f"{name}={row.get(name)}" for name in plan.segments)
-        if isinstance(first, float) and isinstance(second, float):
-            pairs.append(Pair(difference=second - first, segments=named))
-        else:
-            pairs.append(Pair(plain(first), plain(second), segments=named))
-    return pairs
+def _pair(plan: Plan, before: Answered, after: Answered) -> Pair:
+    """The first row of a request that the champion has answered, and what the shadow makes of it.
+
+    The rows of one request have much in common: all of them would claim more than they show.
+    """
+    row, first = before.rows[0], before.predictions[0]
+    second = after.predictions[after.ids.index(before.ids[0])]
+    named = tuple(f"{name}={row.get(name)}" for name in plan.segments)
+    if isinstance(first, float) and isinstance(second, float):
+        return Pair(difference=second - first, segments=named)
+    return Pair(plain(first), plain(second), segments=named)
 
 
 def _clipped(plan: Plan, loss: float) -> float:

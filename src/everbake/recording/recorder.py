@@ -183,7 +183,9 @@ class Recorder:
 
     def _await(self, model: str, ids: Sequence[str]) -> None:
         """Judge these answers once their labels are final."""
-        delay = self._models[model].delay if model in self._models else 0.0
+        delay = self._book.maturity(model)
+        if delay is None:
+            delay = self._models[model].delay if model in self._models else 0.0
         self._store.put(
             "INSERT OR IGNORE INTO due SELECT min(a.time) + ?, a.model, a.id FROM answers a "
             "JOIN outcomes o ON o.model = a.model AND o.id = a.id "
@@ -212,16 +214,12 @@ class Recorder:
 
     def _judge_model(self, model: str, ids: Sequence[str]) -> None:
         found = [due for each in ids for due in self._answers_of(model, each)]
-        losses = row_losses(
-            self._models[model].metric, [(due.prediction, due.label) for due in found]
-        )
+        metric = self._models[model].metric
         hours: dict[tuple[int, int], Hour] = {}
         of_one: dict[str, dict[str, float]] = {}
-        for due, loss in zip(found, losses, strict=True):
-            if loss is None:
-                continue
+        for due, loss, by in self._losses(model, found):
             of_one.setdefault(due.id, {})[due.role] = loss
-            if due.role != "shadow":
+            if due.role != "shadow" and by == metric:
                 self._hour(model, due.version, hour_of(due.time), hours).lose(loss)
         for due in found:
             if due.role != "shadow" and due.id in of_one:
@@ -234,12 +232,25 @@ class Recorder:
             [(model, each) for each in ids],
         )
 
+    def _losses(self, model: str, found: Sequence[_Due]) -> Iterator[tuple[_Due, float, str]]:
+        """What each answer lost, and by which metric: that of an open rollout is frozen."""
+        by_metric: dict[str, list[_Due]] = {}
+        for due in found:
+            plan = self._book.frozen(model, due.generation)
+            quality = None if plan is None else plan.quality
+            name = self._models[model].metric if quality is None else quality.name
+            by_metric.setdefault(name, []).append(due)
+        for name, of_it in by_metric.items():
+            losses = row_losses(name, [(due.prediction, due.label) for due in of_it])
+            for due, loss in zip(of_it, losses, strict=True):
+                if loss is not None:
+                    yield due, loss, name
+
     def _teach(self) -> None:
         """Hand on the labelled answers that recipes want to learn from."""
         for model, known in self._models.items():
             if known.lesson is not None and self._teaching.ready(model, known.lesson, self._now()):
-                with self._store.transaction():
-                    self._teaching.write(model, known.lesson)
+                self._teaching.write(model, known.lesson)
 
     def _answers_of(self, model: str, answer: str) -> list[_Due]:
         rows = self._store.rows(
@@ -268,6 +279,8 @@ def _answers(
         row = one.rows[place] if place < len(one.rows) else {}
         named = row.get(key) if key is not None else None
         name = one.key if named is None else str(named)
-        where = (model, one.ids[place], one.role, one.version, one.time, one.generation)
+        # Rows of one request have much in common: its first one stands for it in a rollout.
+        generation = one.generation if place == 0 else 0
+        where = (model, one.ids[place], one.role, one.version, one.time, generation)
         made.append((*where, name, one.key, plain(prediction)))
     return made

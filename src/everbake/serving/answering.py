@@ -13,7 +13,7 @@ import msgspec
 from everbake.core.frames import Answered
 from everbake.serving import observing
 from everbake.serving.counts import Counts
-from everbake.serving.decode import Row, near_miss
+from everbake.serving.decode import RequestDecoder, Row, near_miss
 from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import Place, ProblemError
@@ -23,6 +23,7 @@ from everbake.serving.settle import settle
 from everbake.serving.shadows import Read, Shadows
 
 _COUNTED = 422  # this and what the server is to blame for counts against the version
+_BUSY = 503  # nobody was asked
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -228,8 +229,8 @@ class Answering:
     def at_once(self, name: str, body: bytes, key: str | None, told: Told) -> bool:
         """Begin to answer a usual request; false where it is anything but that.
 
-        Usual are few rows, in everbake's own JSON. Of what is wrong with any other request,
-        `predict` tells.
+        Usual are few rows, in everbake's own JSON. A version is drawn only once for a request: one
+        that refuses it is not asked to be another.
 
         Args:
             name: of the model.
@@ -238,17 +239,19 @@ class Answering:
             told: gets the outcome once it is logged.
         """
         live = self._router.live.get(name)
-        if live is None:
+        if live is None or body.count(b"{") > FEW:  # each row has one, and so has their list
             return False
         asked = self._asked(name, live, key)
+
+        def read(decoder: RequestDecoder) -> list[Row]:
+            return decoder.decode(body)
+
         try:
-            rows = asked.loaded.decoder.decode(body)
-        except ProblemError:
-            return False
-        if len(rows) > FEW:
-            return False
-        begun = _Begun(asked, rows, lambda decoder: decoder.decode(body), told)
-        asked.loaded.answers.ask(rows, partial(self._settle, begun))
+            rows = read(asked.loaded.decoder)
+        except ProblemError as problem:
+            self._fail(_Begun(asked, [], read, told), problem)
+            return True
+        asked.loaded.answers.ask(rows, partial(self._settle, _Begun(asked, rows, read, told)))
         return True
 
     def _settle(self, begun: _Begun, given: Given) -> None:
@@ -275,7 +278,15 @@ class Answering:
             return
         # Counts against the version. Where even that cannot be written, the caller learns of the
         # first trouble.
-        self._log.write(asked.name, asked.failed(problem.code), lambda _: begun.told(problem))
+        failed = asked.failed(problem.code)
+
+        def tell(trouble: Exception | None) -> None:
+            # What the champion could not answer a shadow may, or fails as well.
+            if trouble is None and asked.live.shadowed and problem.status != _BUSY:
+                self._shadows.offer(asked.name, asked.live, begun.read, failed)
+            begun.told(problem)
+
+        self._log.write(asked.name, failed, tell)
 
     def _tell(
         self,

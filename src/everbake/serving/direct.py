@@ -1,8 +1,8 @@
 """A usual request to a model takes no task of its own: most of what one would cost.
 
 Its model is asked as soon as its body is there, and what it answers is sent once it is logged;
-whatever needs a second look (a problem, many rows) goes the usual way. A request whose head was
-seen before is not even parsed.
+whatever needs a second look (an unusual head, many rows) goes the usual way. A request whose head
+was seen before is not even parsed.
 """
 
 from typing import TYPE_CHECKING

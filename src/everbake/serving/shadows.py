@@ -19,7 +19,8 @@ from everbake.serving.segments import PredictionLog
 
 Read = Callable[[RequestDecoder], list[Row]]
 
-_WAITING = 256
+_WAITING = 256  # requests
+_ROWS = 10_000  # of them together, or as many as one request may have
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +48,7 @@ class Shadows:
         self._log = log
         self._now = now
         self._waiting: deque[_Shadow] = deque()
+        self._rows = 0
         self._work: asyncio.Task[None] | None = None
         self._shed = shed
 
@@ -54,20 +56,23 @@ class Shadows:
         self,
         model: str,
         live: Live,
-        read: Callable[[RequestDecoder], list[Row]],
+        read: Read,
         answered: Answered,
     ) -> None:
         """Score this request soon, or never."""
-        if live.challenger is None or len(self._waiting) >= _WAITING:
+        full = len(self._waiting) >= _WAITING or self._rows >= _ROWS
+        if live.challenger is None or full:
             self._shed[model] += 1
             return
         self._waiting.append(_Shadow(model, live.generation, live.challenger, read, answered))
+        self._rows += len(answered.ids)
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
         """Drop what waits."""
         self._waiting.clear()
+        self._rows = 0
         if self._work is not None:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
@@ -75,8 +80,10 @@ class Shadows:
     async def _run(self) -> None:
         while self._waiting:
             await asyncio.sleep(0)  # whoever waits for an answer comes first
+            shadow = self._waiting.popleft()
+            self._rows -= len(shadow.answered.ids)
             try:
-                await self._score(self._waiting.popleft())
+                await self._score(shadow)
             except Exception:  # noqa: BLE001 - the next one may go well
                 _log.exception("a shadow failed")
 
@@ -95,7 +102,7 @@ class Shadows:
             self._now(),
             shadow.challenger.version,
             [],
-            predictions,
+            predictions[: len(seen.ids)],  # of what the champion failed, one stands for all
             seen.key,
             "shadow",
             shadow.generation,

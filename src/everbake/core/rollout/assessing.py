@@ -15,7 +15,7 @@ from everbake.core.decision import Check
 from everbake.core.rollout.disagreement import disagreement
 from everbake.core.rollout.findings import Finding, count, evidence, verb
 from everbake.core.rollout.plan import QUALITY, Plan
-from everbake.core.rollout.quality import judge_discordant, judge_pairs, judge_quality
+from everbake.core.rollout.quality import judge_failures, judge_pairs, judge_quality
 from everbake.core.rollout.rates import counts_of, judge_rate
 from everbake.core.rollout.tally import StageTally, Tally
 from everbake.statistics.sequential import Split, judgeable, uneven_traffic
@@ -62,6 +62,11 @@ class _Look:
         return self.stage + 1 >= len(self.plan.stages)
 
     @property
+    def decisive(self) -> bool:
+        """Whether the next step hands all requests to the canary, or to a part behind a canary."""
+        return self.last and (self.plan.final or self.plan.kind == "canary")
+
+    @property
     def blind(self) -> bool:
         """Whether the stage is split too unevenly for any verdict."""
         return self.plan.kind == "canary" and not judgeable(self.plan.stages[self.stage].share)
@@ -87,7 +92,7 @@ def assess(
     """
     if plan.kind == "shadow":
         pairs = tally.shadow.pairs
-        findings, uneven = _shadow(plan, tally), 0.0
+        findings, uneven = _shadow(plan, tally, passed), 0.0
         canary = requests = pairs
         rows = disagreement(plan, tally.shadow)
     else:
@@ -112,10 +117,10 @@ def _canary(plan: Plan, tally: Tally, passed: frozenset[str]) -> tuple[Finding, 
     return (*rates, quality) if quality else tuple(rates)
 
 
-def _shadow(plan: Plan, tally: Tally) -> tuple[Finding, ...]:
-    failed = tally.shadow.failed
-    rates = [judge_discordant(rule.name, rule.alpha, failed) for rule in plan.rates]
-    quality = judge_pairs(plan, tally.shadow)
+def _shadow(plan: Plan, tally: Tally, passed: frozenset[str]) -> tuple[Finding, ...]:
+    shadow = tally.shadow
+    rates = [judge_failures(rule, shadow, passed=rule.name in passed) for rule in plan.rates]
+    quality = judge_pairs(plan, shadow, passed=QUALITY in passed)
     return (*rates, quality) if quality else tuple(rates)
 
 
@@ -128,7 +133,12 @@ def _not_judged(plan: Plan) -> list[Check]:
 def _traffic(plan: Plan, stages: tuple[StageTally, ...]) -> float:
     both = zip(plan.stages, stages, strict=False)
     return uneven_traffic(
-        Split(stage.share, seen.canary.units, seen.canary.units + seen.champion.units)
+        # Who has moved was not assigned by this stage's share.
+        Split(
+            stage.share,
+            seen.canary.units - seen.canary.moved,
+            seen.canary.units - seen.canary.moved + seen.champion.units,
+        )
         for stage, seen in both
     )
 
@@ -155,12 +165,12 @@ def _step(look: _Look) -> tuple[Step, str]:
 
 
 def _forward(look: _Look) -> tuple[Step, str]:
+    if look.decisive:
+        names = [finding.check.name for finding in look.findings]
+        requests = "requests" if look.plan.kind == "shadow" else "canary requests"
+        return "promote", f"{', '.join(names)} passed after {count(look.canary)} {requests}"
     if look.plan.kind == "shadow":
         return "advance", f"after {count(look.canary)} requests nothing shows the canary as worse"
-    if look.last:
-        names = [finding.check.name for finding in look.findings]
-        told = f"{', '.join(names)} passed after {count(look.canary)} canary requests"
-        return "promote", told
     share = look.plan.stages[look.stage + 1].share
     told = f"after {count(look.canary)} canary requests nothing shows the canary as worse"
     return "advance", f"{told}, and the share may grow to {100 * share:.3g} %"
@@ -177,7 +187,7 @@ def _missing(look: _Look) -> list[str]:
     if look.seconds_in_stage < stage.dwell:
         told = f"{look.seconds_in_stage / _HOUR:.3g} of {stage.dwell / _HOUR:.3g} hours"
         missing.append(f"{told} of this stage are over")
-    if look.last and look.plan.kind == "canary":
+    if look.decisive:
         open_ones = [f.check.name for f in look.findings if not f.passed]
         missing += [f"{verb(name)} not yet shown to be acceptable" for name in open_ones]
     return missing

@@ -88,7 +88,7 @@ class Plan:
         unit: what is assigned, and therefore counted: requests, or keys (users) of whom only the
             first event counts.
         salt: see `arm_of_key`.
-        stages: in order; after the last one the canary becomes the champion.
+        stages: in order.
         rates: at most one rule a name.
         quality: None where no label can tell.
         quality_note: why quality is not judged, where one would expect it to be.
@@ -98,6 +98,7 @@ class Plan:
         latency_budget: seconds above which a request is too slow; None where nobody knows.
         score_sd: standard deviation of the champion's scores, the scale of differences.
         segments: names declared beforehand; without any, the most there can be are allowed for.
+        final: whether the canary becomes the champion behind it; every metric has to pass then.
     """
 
     kind: Kind
@@ -113,3 +114,4 @@ class Plan:
     quality_note: str = ""
     score_sd: float | None = None
     segments: tuple[str, ...] = ()
+    final: bool = False

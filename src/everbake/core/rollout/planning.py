@@ -64,7 +64,7 @@ class Baseline:
     """How the champion did before the rollout, as a rule in the last seven days.
 
     Attributes:
-        requests: units, as the plan counts them.
+        requests: that it was asked.
         errors: those that failed.
         over_budget: those slower than the declared budget; None without one.
         latency_p95: the 95 % quantile of the latency in seconds, the budget if none is declared.
@@ -86,7 +86,8 @@ class Options:
 
     Attributes:
         stages: by default those of the kind.
-        errors_rate: what a champion without a history is taken to fail.
+        errors_rate: what a champion without a history is taken to fail; of users, where they are
+            the units: its history knows requests alone.
         latency_rate: the same of requests over the latency budget.
         errors_margin: further failures, as a share of requests, that are acceptable.
         latency_margin: the same of requests over the budget.
@@ -147,23 +148,26 @@ def make_plan(options: Options, baseline: Baseline | None = None) -> Plan:
 
 
 def _budget(options: Options, known: Baseline) -> float | None:
-    """A shadow is off the way of the answer: its latency is nobody's wait."""
+    """A shadow is off the way of the answer: its latency is nobody's wait.
+
+    The 95 % quantile of requests says nothing of users: most of them are slower once.
+    """
     if options.kind == "shadow":
         return None
-    if options.latency_budget is not None:
+    if options.latency_budget is not None or options.unit == "key":
         return options.latency_budget
     return known.latency_p95 if known.requests >= KNOWN_FROM else None
 
 
 def _errors(options: Options, known: Baseline, alpha: float) -> RateRule:
-    p0 = _smoothed(known.errors, known.requests)
+    p0 = None if options.unit == "key" else _smoothed(known.errors, known.requests)
     return _rate_rule("errors", alpha, (p0, options.errors_rate), options.errors_margin, options)
 
 
 def _latency(options: Options, known: Baseline, alpha: float) -> RateRule:
     p0: float | None = _ABOVE_P95
     if options.latency_budget is not None:
-        over = known.over_budget
+        over = None if options.unit == "key" else known.over_budget
         p0 = None if over is None else _smoothed(over, known.requests)
     return _rate_rule("latency", alpha, (p0, options.latency_rate), options.latency_margin, options)
 
@@ -219,12 +223,13 @@ def _rate_rule(
     """`rates`: the champion's, if it is known, and the one to take if not.
 
     Where failures are frequent, successes are counted. They may fall by as much as failures may
-    rise, and at most in the inverse proportion.
+    rise, and at most in the inverse proportion. Not where users are the units: of one who has
+    not failed, nobody knows yet.
     """
     p0, rate = rates[0], rates[1] if rates[0] is None else rates[0]
     factor = max(1 + options.relative, 1 + margin / rate) if rate > 0 else _LARGEST_RATIO
     ratio = min(_LARGEST_RATIO, factor)
-    if rate <= _OFTEN:
+    if rate <= _OFTEN or (options.unit == "key" and name != QUALITY):
         return RateRule(name, alpha, p0, ratio, rate * factor)
     good = 1 - rate
     lowest = max(1 / ratio, (1 - rate * ratio) / good) if good > 0 else 1 / ratio

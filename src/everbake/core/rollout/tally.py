@@ -28,12 +28,16 @@ Directions = tuple[tuple[str, str, int], ...]
 
 @dataclass(frozen=True)
 class Served:
-    """A request that finished: its stage, its arm, and what became of it."""
+    """A request that finished: its stage, its arm, and what became of it.
+
+    `moved`: its user was counted for the other arm before, from which a growing share took it.
+    """
 
     stage: int
     canary: bool
     error: bool = False
     over_budget: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Arm:
-    """One model in one stage: units assigned, events among them, losses of matured labels.
+    """One model in one stage: units seen, events among them, losses of matured labels.
 
-    `wrong` counts losses above 0, the events of a loss of 0 or 1.
+    `wrong` counts losses above 0, the events of a loss of 0 or 1; `moved` the units that an
+    earlier stage has assigned to the other model.
     """
 
     units: int = 0
@@ -90,6 +95,7 @@ class Arm:
     over_budget: int = 0
     wrong: int = 0
     losses: Moments = field(default_factory=Moments)
+    moved: int = 0
 
     def merge(self, other: "Arm") -> "Arm":
         """The counts of both."""
@@ -99,6 +105,7 @@ class Arm:
             self.over_budget + other.over_budget,
             self.wrong + other.wrong,
             self.losses.merge(other.losses),
+            self.moved + other.moved,
         )
 
 
@@ -191,11 +198,12 @@ def tally_requests(rows: Iterable[Served]) -> Tally:
         counts[*arm, "units"] += 1
         counts[*arm, "errors"] += row.error
         counts[*arm, "over_budget"] += row.over_budget
+        counts[*arm, "moved"] += row.moved
     arms: dict[tuple[int, bool], Arm] = {}
     for stage, canary in {(stage, canary) for stage, canary, _ in counts}:
         arm = stage, canary
         seen = [counts[*arm, name] for name in ("units", "errors", "over_budget")]
-        arms[arm] = Arm(seen[0], seen[1], seen[2])
+        arms[arm] = Arm(seen[0], seen[1], seen[2], moved=counts[*arm, "moved"])
     return _of_arms(arms)
 
 
