@@ -271,20 +271,17 @@ def test_rows_over_which_predict_raises_stand_alone():
 
     rows = [{"x": -1 if n in (3, 700) else n} for n in range(1000)]
     told = spared(rows, ask)
-    assert told["errors"] == dict.fromkeys((3, 700), "ValueError: below zero")
+    assert told.errors == dict.fromkeys((3, 700), "ValueError: below zero")
     expected = [None if n in (3, 700) else n for n in range(1000)]
-    assert told["predictions"] == expected
+    assert told.predictions == expected
     calls.clear()
     told = spared([{"x": -1}] * 1000, ask)
-    assert len(told["errors"]) == 1000
+    assert len(told.errors) == 1000
     assert len(calls) <= 200
 
 
 def test_a_wrong_number_of_predictions_belongs_to_no_row():
     told = spared([{"x": 1}] * 2, lambda rows: [1.0])
-    assert told == {
-        "predictions": [1.0, 1.0],
-        "errors": {},
-    }
+    assert (told.predictions, told.errors) == ([1.0, 1.0], {})
     told = spared([{"x": 1}], lambda rows: [1.0, 2.0])
-    assert told["errors"] == {0: "ValueError: 2 predictions for 1 rows"}
+    assert told.errors == {0: "ValueError: 2 predictions for 1 rows"}

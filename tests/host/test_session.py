@@ -2,13 +2,14 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from everbake.core.work import Column, SessionOrder
 from everbake.host import session
-from everbake.host.session import frame_of, spared
+from everbake.host.session import Reply, encoded, frame_of, spared
 
 
 def order(**types):
@@ -88,7 +89,7 @@ def mixed(count):
 
 def test_where_nothing_raises_all_requests_are_one_call():
     code = Code()
-    assert spared(rows_of(1, 2, 3), code, [1, 2], 5.0) == {"predictions": [1, 2, 3], "errors": {}}
+    assert spared(rows_of(1, 2, 3), code, [1, 2], 5.0) == Reply([1, 2, 3], {})
     assert code.calls == [3]
 
 
@@ -97,9 +98,9 @@ def test_a_request_that_raises_over_many_rows_costs_no_other_its_calls(after):
     many, few = mixed(2000), rows_of(-7, 7)
     rows, sizes, start = (many + few, [2000, 2], 2000) if after else (few + many, [2, 2000], 0)
     told = spared(rows, Code(), sizes)
-    assert told["predictions"][start : start + 2] == [None, 7]
-    assert told["errors"][start] == "ValueError: -7 is no good"
-    assert start + 1 not in told["errors"]
+    assert told.predictions[start : start + 2] == [None, 7]
+    assert told.errors[start] == "ValueError: -7 is no good"
+    assert start + 1 not in told.errors
 
 
 def test_no_request_is_told_of_the_rows_of_another():
@@ -114,7 +115,7 @@ def test_no_request_is_told_of_the_rows_of_another():
             raise ValueError(f"of {bad[0]}")
         return [row["x"] for row in part]
 
-    errors = spared(named, ask, sizes)["errors"]
+    errors = spared(named, ask, sizes).errors
     assert set(errors) >= {at for at, row in enumerate(rows) if row["x"] < 0}
     assert all(why == f"ValueError: of {owners[at]}" for at, why in errors.items())
 
@@ -122,20 +123,28 @@ def test_no_request_is_told_of_the_rows_of_another():
 def test_slow_code_is_not_asked_for_longer_than_there_is_time(slow):
     told = spared(mixed(2000) + rows_of(7), slow, [2000, 1], 5.0)
     assert slow.now <= 5.0
-    assert told["predictions"][2000] == 7
-    assert set(told["errors"]) >= set(range(0, 2000, 2))
+    assert told.predictions[2000] == 7
+    assert set(told.errors) >= set(range(0, 2000, 2))
 
 
 def test_requests_share_the_time(slow):
     told = spared(mixed(2000) + rows_of(-7, 7), slow, [2000, 2], 5.0)
     assert slow.now <= 5.0
-    assert told["predictions"][2000:] == [None, 7]
+    assert told.predictions[2000:] == [None, 7]
 
 
 def test_requests_that_nobody_had_time_to_ask_alone_learn_no_values(slow):
     slow.seconds = 3.0
-    errors = spared(rows_of(-7, 7), slow, [1, 1], 5.0)["errors"]
+    errors = spared(rows_of(-7, 7), slow, [1, 1], 5.0).errors
     assert slow.calls == [2]
     assert set(errors) == {0, 1}
     assert not any("-7" in why for why in errors.values())
-    assert spared(rows_of(-7, 7), slow, [2], 5.0)["errors"][1] == "ValueError: -7 is no good"
+    assert spared(rows_of(-7, 7), slow, [2], 5.0).errors[1] == "ValueError: -7 is no good"
+
+
+def test_a_prediction_that_cannot_be_sent_costs_its_row_alone():
+    reply = encoded(Reply([1.0, object(), "\ud800", 2**70, 2.0], {}))
+    told = msgspec.msgpack.decode(reply, type=Reply)
+    assert told.predictions == [1.0, None, None, None, 2.0]
+    assert sorted(told.errors) == [1, 2, 3]
+    assert told.errors[1].startswith("the prediction of type object cannot be sent: ")

@@ -54,8 +54,7 @@ class Call(msgspec.Struct):
 def answer_requests(body: bytes, context: JobContext, connection: socket.socket) -> None:
     """Answer over the connection until the other side closes it.
 
-    Each frame is MessagePack: a `Call` in; `{"predictions": [...], "errors": {}}` out, where
-    `errors` holds what the user's code raised, by row, and those rows have no prediction.
+    Each frame is MessagePack: a `Call` in, a `Reply` out.
     """
     order = msgspec.json.decode(body, type=SessionOrder)
     recipe = recipe_of(context.recipe, order.model)
@@ -67,8 +66,31 @@ def answer_requests(body: bytes, context: JobContext, connection: socket.socket)
 
     while (request := receive_frame(connection)) is not None:
         call = decoder.decode(request)
-        reply = spared(call.rows, ask, call.sizes, call.seconds)
-        send_frame(connection, msgspec.msgpack.encode(reply))
+        send_frame(connection, encoded(spared(call.rows, ask, call.sizes, call.seconds)))
+
+
+class Reply(msgspec.Struct):
+    """What became of a call: a prediction a row, or what was raised over it."""
+
+    predictions: list[Any]
+    errors: dict[int, str]
+
+
+def encoded(reply: Reply) -> bytes:
+    """A reply as it is sent; predictions that cannot be sent cost the others nothing."""
+    try:
+        return msgspec.msgpack.encode(reply)
+    except Exception:  # noqa: BLE001 - the user's code may answer with anything
+        for place, prediction in enumerate(reply.predictions):
+            try:
+                msgspec.msgpack.encode(prediction)
+            except Exception as error:  # noqa: BLE001 - as above
+                kind = type(prediction).__name__
+                reply.errors[place] = writable(
+                    f"the prediction of type {kind} cannot be sent: {error}"
+                )
+                reply.predictions[place] = None
+        return msgspec.msgpack.encode(reply)
 
 
 def spared(
@@ -76,7 +98,7 @@ def spared(
     ask: Callable[[_Rows], list[Any]],
     sizes: Sequence[int] = (),
     seconds: float = math.inf,
-) -> dict[str, object]:
+) -> Reply:
     """Answers to rows: what `ask` raises over some of them does not cost the others theirs.
 
     Rows over which it raises are asked again by halves: first whole requests, until those at fault
@@ -94,7 +116,7 @@ def spared(
     why = search.ask(0, len(rows))
     if why is not None:
         search.isolate([0, *accumulate(sizes or [len(rows)])], why)
-    return {"predictions": search.predictions, "errors": search.errors}
+    return Reply(search.predictions, search.errors)
 
 
 class _Search:

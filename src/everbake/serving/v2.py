@@ -244,6 +244,8 @@ def _wanted(tensors: tuple[Tensor, ...], asked: _Request) -> list[tuple[Tensor, 
     if not asked.outputs:
         return [(tensor, always) for tensor in tensors]
     known = {tensor.name: tensor for tensor in tensors}
+    if len(asked.outputs) > len(known):
+        raise ProblemError("EB533", f"there are no {len(asked.outputs)} outputs")
     for output in asked.outputs:
         if output.name not in known:
             names = ", ".join(known)
