@@ -128,6 +128,19 @@ def test_what_is_complete_is_left_alone_and_what_changed_is_answered_again(score
     assert pq.read_metadata(output).num_rows == 3
 
 
+def test_killed_at_the_very_end_it_leaves_no_parts(scored):
+    scored.write("end.csv", "feature\n1\n2\n")
+    scored.json("predict", "line", "end.csv", "-o", "end.parquet")
+    before = (scored.path / "end.parquet").read_bytes()
+    parts = scored.path / "end.parquet.parts"
+    parts.mkdir()
+    (parts / "order.json").write_text("{}")
+    told = scored.json("predict", "line", "end.csv", "-o", "end.parquet")
+    assert (told["rows"], told["files"][0]["resumed"]) == (2, 2)
+    assert (scored.path / "end.parquet").read_bytes() == before
+    assert not parts.exists()
+
+
 def test_killed_in_the_middle_it_goes_on_and_writes_the_same_bytes(own_code):
     numbers(own_code.path / "big.parquet", 5 * PART + 17)
     own_code.json("predict", "line", "big.parquet", "-o", "whole.parquet")

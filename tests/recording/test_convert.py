@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -12,11 +13,15 @@ from pathlib import Path
 
 import msgspec
 import pyarrow.dataset as ds
+import pytest
 from deltalake import DeltaTable
 
 from everbake import wiring
+from everbake.adapters.tables.logged import DeltaPredictions
 from everbake.core.frames import Answered, SegmentHeader, framed, payloads
+from everbake.errors import Retry
 from everbake.ports import Anchor
+from everbake.recording.convert import Converter, Pace
 from everbake.serving.segments import LogPlace, PredictionLog
 
 HERE = Path(__file__).parent
@@ -235,3 +240,54 @@ def tear(project, slot, dice):
     last = max(path for path in segments(project) if path.name.startswith(f"{slot}-"))
     with last.open("ab") as stream:
         stream.write(framed(os.urandom(300))[: dice.randrange(1, 300)])
+
+
+class Failing(DeltaPredictions):
+    """Tables whose appends fail, as long as something is said to be wrong with a model's."""
+
+    def __init__(self, project, **wrong):
+        there = wiring.places(project)
+        super().__init__(there.predictions, there.log)
+        self.log = there.log
+        self.wrong = wrong
+
+    def append(self, model, rows, cursors):
+        if model in self.wrong:
+            raise self.wrong[model]
+        super().append(model, rows, cursors)
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError, KeyboardInterrupt])
+def test_rows_whose_commit_fails_are_read_again_whatever_the_error(tmp_path, error):
+    write(tmp_path, [answered(n, NOON + n) for n in range(25)])
+    tables = Failing(tmp_path, line=error())
+    converter = Converter(tables.log, tables, Pace(0.0, rows=10))
+    with pytest.raises(error):
+        converter.step()
+    assert converter.done() == []
+    tables.wrong.clear()
+    converter.step()
+    assert [row["score"] for row in table(tmp_path)] == list(range(25))
+    assert [done.path for done in converter.done()] == segments(tmp_path)
+
+
+def test_a_table_that_cannot_be_written_does_not_hold_up_the_others(tmp_path):
+    write(tmp_path, [answered(1)])
+    log = tmp_path / ".everbake" / "log"
+    shutil.copytree(log / "line", log / "a")
+    tables = Failing(tmp_path, a=Retry("EB570", "it cannot be written"))
+    converter = Converter(log, tables, Pace(0.0))
+    with pytest.raises(Retry):
+        converter.step()
+    assert tables.models() == ["line"]
+    assert [done.model for done in converter.done()] == ["line"]
+
+
+def test_a_segment_that_somebody_removed_is_gone(tmp_path):
+    write(tmp_path, [answered(n, NOON + n) for n in range(40)], full=1500)
+    tables = Failing(tmp_path)
+    converter = Converter(tables.log, tables, Pace(0.0))
+    converter.step()
+    removed, *others = segments(tmp_path)
+    removed.unlink()
+    assert sorted(done.path for done in converter.done()) == others

@@ -1,12 +1,19 @@
 """What is kept of what was answered: so many days, so many bytes, and what a rollout needs."""
 
+import os
+import shutil
 import sqlite3
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from everbake import wiring
+from everbake.adapters.tables.logged import DeltaPredictions
+from everbake.errors import Retry
 from everbake.recording.convert import Converter, Pace
 from everbake.recording.keeping import Keeper, Limits
 
@@ -127,7 +134,138 @@ def test_many_small_files_become_few(tmp_path):
         keeper.look()
     folder = tmp_path / ".everbake" / "predictions" / "line"
     assert len(list(folder.glob("day=*/*"))) == 41  # others may still read the forty
-    from deltalake import DeltaTable
-
     assert len(DeltaTable(folder).file_uris()) == 1
     assert scores(tmp_path) == list(range(40))
+
+
+class Sick(DeltaPredictions):
+    """Tables of which one cannot be read or written."""
+
+    def __init__(self, project, model):
+        there = wiring.places(project)
+        super().__init__(there.predictions, there.log)
+        self.log = there.log
+        self.model = model
+        self.tidied = []
+
+    def append(self, model, rows, cursors):
+        self.check(model)
+        super().append(model, rows, cursors)
+
+    def pieces(self, model):
+        self.check(model)
+        return super().pieces(model)
+
+    def tidy(self, model, grace_hours):
+        self.check(model)
+        super().tidy(model, grace_hours)
+        self.tidied.append(model)
+
+    def check(self, model):
+        if model == self.model:
+            raise Retry("EB570", "it cannot be read")
+
+
+class SickToDrop(Sick):
+    """Tables of which one can be read, and nothing be taken out of."""
+
+    def pieces(self, model):
+        return DeltaPredictions.pieces(self, model)
+
+    def drop(self, model, before):
+        self.check(model)
+        super().drop(model, before)
+
+
+@pytest.mark.parametrize("kind", [Sick, SickToDrop])
+def test_one_table_that_fails_keeps_nothing_else_from_being_kept_in_bounds(kept, kind):
+    kept(ENDLESS)
+    project = kept.project
+    write(project, [answered(99, NOON + 9)])
+    for place in (project / ".everbake" / name for name in ("log", "predictions")):
+        shutil.copytree(place / "line", place / "a")
+    tables = kind(project, "a")
+    with keeper_of(project) as (recorder, _, _):
+        recorder.look()
+        converter = Converter(tables.log, tables, Pace(0.0))
+        limits = Limits(3 * DAY, 10**15)
+        keeper = Keeper(converter, recorder, tables, Rollouts(NOON), limits, lambda: NOON + 1)
+        with pytest.raises(Retry):
+            keeper.look()
+    assert scores(project) == [*of_days(6, 7, 8, 9), 99]
+    assert [path.parent.name for path in tables.log.glob("*/*.seg")] == ["a"]
+    answers = recorded(project, "SELECT id FROM answers WHERE model = 'line'")
+    assert len(answers) == len(scores(project)) - 1
+    assert tables.tidied == ["line"]
+
+
+def test_files_that_no_table_knows_go_and_what_others_may_read_stays(tmp_path):
+    write(tmp_path, [answered(n, NOON + n) for n in range(9)])
+    with keeper_of(tmp_path, rows=3) as (recorder, keeper, tables):
+        recorder.look()
+        keeper.look()
+        folder = tmp_path / ".everbake" / "predictions" / "line"
+        (day,) = folder.glob("day=*")
+        killed, writing = day / "part-killed.zstd.parquet", day / "part-writing.zstd.parquet"
+        for path in (killed, writing):
+            path.write_bytes(b"PAR1")
+        there = {path for path in folder.rglob("*") if path.is_file()}
+        long_ago = time.time() - 2 * 3600
+        for path in there - {writing}:
+            os.utime(path, (long_ago, long_ago))
+        tables.drop("line", NOON + 3)  # a moment ago: others may read what it took out
+        tables.tidy("line", 1)
+        assert {path for path in there if not path.exists()} == {killed}
+        assert scores(tmp_path) == list(range(3, 9))
+        tables.tidy("line", 0)
+        assert len(list(day.iterdir())) == len(DeltaTable(folder).file_uris()) == 2
+        assert scores(tmp_path) == list(range(3, 9))
+
+
+def test_the_log_of_a_table_remembers_what_was_taken_out_longer_than_it_stays(tmp_path):
+    write(tmp_path, [answered(1)])
+    with keeper_of(tmp_path) as (_, keeper, _):
+        keeper.look()
+    table = DeltaTable(tmp_path / ".everbake" / "predictions" / "line")
+    kept = table.metadata().configuration["delta.deletedFileRetentionDuration"]
+    assert kept == "interval 1 days"
+
+
+PANIC = """
+import contextlib, sys, threading
+from types import SimpleNamespace
+
+from everbake import wiring
+from everbake.interfaces import record
+
+keeping, begun = [], threading.Event()
+
+
+class Panic(BaseException):
+    pass
+
+
+def keep():
+    keeping.append(threading.current_thread())
+    begun.set()
+    raise Panic
+
+
+def look():
+    begun.wait()
+    keeping[0].join()
+    sys.exit(0)  # nobody is left who keeps
+
+
+parts = SimpleNamespace(look=look), SimpleNamespace(start=print), SimpleNamespace(look=keep)
+wiring.recording = lambda project: contextlib.nullcontext(parts)
+record.main(["--project", "."])
+"""
+
+
+def test_what_would_end_the_keeper_alone_ends_the_process():
+    words = [sys.executable, "-c", PANIC]
+    done = subprocess.run(
+        words, start_new_session=True, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Panic" in done.stderr) == (1, True), done.stderr

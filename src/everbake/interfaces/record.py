@@ -36,8 +36,21 @@ def main(arguments: list[str] | None = None) -> None:
         recorder, intake, keeper = found
         intake.start()
         _step_back()
-        threading.Thread(target=_again, args=(keeper.look, _REST), daemon=True).start()
+        threading.Thread(target=_keep, args=(keeper.look,), daemon=True).start()
         _again(recorder.look, _PAUSE)
+
+
+def _keep(look: Callable[[], None]) -> NoReturn:
+    """Look again and again, in a thread of its own.
+
+    What is no `Exception`, such as a panic of the table library, ends the process: whoever watches
+    it begins it anew.
+    """
+    try:
+        _again(look, _REST)
+    except BaseException:  # noqa: BLE001 - raised again, it would end this thread alone
+        _log.exception("what was answered is no longer kept: the recorder begins anew")
+        os._exit(1)
 
 
 def _again(look: Callable[[], None], pause: float) -> NoReturn:

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import msgspec
 
 from everbake.core.frames import FORMAT, SUFFIX, Answered, FrameReader, SegmentHeader, payloads
 from everbake.core.tables import Cell
-from everbake.errors import Retry
 from everbake.ports import PredictionTables
 from everbake.recording.breath import unhurried
 
@@ -111,25 +111,25 @@ class Converter:
         """Read what is new, and commit what is due.
 
         Raises:
-            Retry: a table cannot be written; its rows are read again.
+            Retry: a table cannot be written; its rows are read again. The others are written.
         """
-        for folder in sorted(path for path in self._log.glob("*") if path.is_dir()):
-            try:
-                self._model(folder)
-            except (Retry, OSError):
-                self._forget(folder)
-                raise
+        with going_on() as attempt:
+            for folder in sorted(path for path in self._log.glob("*") if path.is_dir()):
+                with attempt():
+                    self._convert(folder)
 
     def done(self) -> list[Done]:
         """The segments that the table makes superfluous."""
-        return [
-            Done(path.parent.name, path, place.committed, place.anchor)
-            for path, place in self._places.items()
-            if place.anchor is not None
-            and not place.broken
-            and place.at == place.committed
-            and _ended(path, place)
-        ]
+        found = []
+        for path, place in list(self._places.items()):
+            if place.anchor is None or place.broken or place.at != place.committed:
+                continue
+            try:
+                if _ended(path, place):
+                    found.append(Done(path.parent.name, path, place.committed, place.anchor))
+            except FileNotFoundError:
+                self.gone(path)  # somebody has removed it
+        return found
 
     def gone(self, path: Path) -> None:
         """A segment was deleted."""
@@ -138,6 +138,14 @@ class Converter:
     def size(self) -> int:
         """Bytes of all segments."""
         return sum(path.stat().st_size for path in self._log.glob("*/*" + SUFFIX))
+
+    def _convert(self, folder: Path) -> None:
+        try:
+            self._model(folder)
+        except BaseException:
+            # Whatever it was: a place that is ahead of the table would lose the rows between.
+            self._forget(folder)
+            raise
 
     def _model(self, folder: Path) -> None:
         for path in sorted(folder.glob("*" + SUFFIX), key=_begun):
@@ -196,6 +204,23 @@ class Converter:
         """Only the table knows what it holds: begin again from its cursors."""
         self._batches.pop(folder.name, None)
         self._places = {p: place for p, place in self._places.items() if p.parent != folder}
+
+
+@contextmanager
+def going_on() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Give attempts whose errors do not stop the others; raise the first of them at the end."""
+    errors: list[Exception] = []
+
+    @contextmanager
+    def attempt() -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised at the end
+            errors.append(error)
+
+    yield attempt
+    if errors:
+        raise errors[0]
 
 
 def _anchor(payload: bytes) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from everbake.ports import PredictionTables, Reader
-from everbake.recording.convert import Converter, Done
+from everbake.recording.convert import Converter, Done, going_on
 from everbake.recording.hours import hour_of
 from everbake.recording.recorder import Recorder
 
@@ -59,26 +59,41 @@ class Keeper:
 
     def look(self) -> None:
         """Convert what is new; delete what is not needed any more."""
-        self._converter.step()
-        for done in self._converter.done():
-            with self._tables.deleting(done.model) as alone:
-                if alone and self._recorded(done):
-                    self._converter.gone(done.path)
-        if time.monotonic() >= self._next:
-            self.retain()
-            self._next = time.monotonic() + _ROUND
+        with going_on() as attempt:
+            with attempt():
+                self._converter.step()
+            with attempt():
+                self._clear()
+            # Even if nothing can be converted: on a full disk, this is what makes room.
+            if time.monotonic() >= self._next:
+                self._next = time.monotonic() + _ROUND
+                with attempt():
+                    self.retain()
 
     def retain(self) -> None:
         """Delete what is too old or too much; make few files of many."""
         since = self._needed()
-        self._drop(since)
-        for row in self._reader.rows("models"):
-            self._forget(str(row["model"]), self._oldest(str(row["model"]), since))
-        grace = 0 if self._crowded() else _GRACE
-        for model in self._tables.models():
-            with self._tables.deleting(model) as alone:
-                if alone:
-                    self._tables.tidy(model, grace)
+        with going_on() as attempt:
+            with attempt():
+                self._drop(since)
+            for row in self._reader.rows("models"):
+                with attempt():
+                    self._forget(str(row["model"]), self._oldest(str(row["model"]), since))
+            grace = _GRACE
+            with attempt():
+                grace = 0 if self._crowded() else _GRACE
+            for model in self._tables.models():
+                with attempt(), self._tables.deleting(model) as alone:
+                    if alone:
+                        self._tables.tidy(model, grace)
+
+    def _clear(self) -> None:
+        """Delete the segments that are converted and recorded."""
+        with going_on() as attempt:
+            for done in self._converter.done():
+                with attempt(), self._tables.deleting(done.model) as alone:
+                    if alone and self._recorded(done):
+                        self._converter.gone(done.path)
 
     def _recorded(self, done: Done) -> bool:
         """Delete a segment if all of it is recorded; whether it was."""
@@ -116,11 +131,20 @@ class Keeper:
 
     def _drop(self, since: Mapping[str, float]) -> None:
         """Days that ended too long ago, and the oldest files of what is too much."""
-        pieces = [
-            (piece.until, model, piece.size)
-            for model in self._tables.models()
-            for piece in self._tables.pieces(model)
-        ]
+        with going_on() as attempt:
+            pieces: list[tuple[float, str, int]] = []
+            for model in self._tables.models():
+                with attempt():
+                    found = self._tables.pieces(model)
+                    pieces += [(piece.until, model, piece.size) for piece in found]
+            for model, moment in self._superfluous(pieces, since).items():
+                with attempt():
+                    self._tables.drop(model, moment)
+
+    def _superfluous(
+        self, pieces: list[tuple[float, str, int]], since: Mapping[str, float]
+    ) -> dict[str, float]:
+        """By model, the moment before which nothing is kept."""
         excess = sum(size for *_, size in pieces) + self._converter.size() - self._limits.size
         before: dict[str, float] = {}
         for until, model, size in sorted(pieces):
@@ -131,8 +155,7 @@ class Keeper:
             elif excess > 0 and until <= since.get(model, until):
                 before[model] = until
                 excess -= size
-        for model, moment in before.items():
-            self._tables.drop(model, moment)
+        return before
 
     def _forget(self, model: str, oldest: float) -> None:
         """Delete from the record store what is older than that."""

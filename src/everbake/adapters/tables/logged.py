@@ -19,7 +19,8 @@ SMALL_BYTES = 64 * 2**20
 GROUP_ROWS = 50_000  # of a row group; so many rows are read at a time, at most
 _CONFIGURATION = {
     "delta.logRetentionDuration": "interval 1 days",
-    "delta.deletedFileRetentionDuration": "interval 1 hours",
+    # Well above any grace: until a file is deleted, the log has to say when it was taken out.
+    "delta.deletedFileRetentionDuration": "interval 1 days",
     "delta.enableExpiredLogCleanup": "true",
     "delta.checkpointInterval": "25",
 }
@@ -140,7 +141,8 @@ class DeltaPredictions:
                     max_concurrent_tasks=1,
                     writer_properties=_writing(),
                 )
-            table.vacuum(grace_hours, dry_run=False, enforce_retention_duration=False)
+            # Full: what was killed over an append has left files that the log does not know.
+            table.vacuum(grace_hours, dry_run=False, enforce_retention_duration=False, full=True)
 
     @contextmanager
     def reading(self, model: str) -> Iterator[Converted | None]:

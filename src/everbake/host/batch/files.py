@@ -71,19 +71,18 @@ class _Task:
         """Answer the file, unless its answers are there."""
         output, stamp = Path(self.file.output), self._stamp()
         rows = finished(output, stamp)
-        if rows is None:
+        # Whoever was killed once the output was in its place has left its parts.
+        if rows is None or output.with_name(output.name + ".parts").exists():
             with parts_of(output, stamp) as parts:
                 rows = finished(output, stamp)  # the one who held it may have made it
                 if rows is None:
                     self._fill(parts, stamp)
                     parts.finish(output)
-                    rows = self.rows
                 else:
                     parts.discard()
-                    self.resumed = rows
-        else:
-            self.resumed = rows
-        return BatchDone(self.file.name, self.file.output, rows, self.resumed, self.notices)
+        if rows is not None:
+            self.rows = self.resumed = rows
+        return BatchDone(self.file.name, self.file.output, self.rows, self.resumed, self.notices)
 
     def _stamp(self) -> Stamp:
         with readable(self.source.name), Path(self.source.path).open("rb") as file:
