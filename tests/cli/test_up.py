@@ -1,7 +1,15 @@
 """`everbake up` lives through what happens around it, and ends without losing anything."""
 
+import errno
+import socket
 import subprocess
 import sys
+from collections import Counter
+
+import pytest
+
+from everbake.config.settings import Settings
+from everbake.interfaces import up
 
 SLOW = """
 import os
@@ -85,3 +93,80 @@ def test_a_file_waits_for_a_recipe_that_is_mended(line, waits):
 def test_numbers_that_no_server_can_have_are_refused(line):
     for words in (("--workers", "0"), ("--port", "70000")):
         assert line.run("up", *words).returncode == 2
+
+
+class Dead:
+    """Stands for `Popen`; each process ends at once."""
+
+    returncode = 1
+    pid = 0
+
+    def poll(self):
+        return 1
+
+    def terminate(self):
+        pass
+
+    def wait(self, timeout):
+        self.waited = timeout
+
+
+@pytest.fixture
+def workers(tmp_path):
+    """Makes a worker and a recorder that are looked after until the test ends."""
+    made = []
+    with socket.socket() as listener:
+
+        def make(narrate):
+            place = up.Up(tmp_path, "127.0.0.1", 0, 1)
+            made.append(up.Workers(place, Settings(request_seconds=100), listener, narrate))
+            return made[-1]
+
+        yield make
+        for each in made:
+            each.stop()
+
+
+def test_whoever_cannot_be_started_is_told_of_and_tried_again(workers, waits, monkeypatch):
+    started, told = Counter(), []
+
+    def spawn(command, **_):
+        name = command[3].rpartition(".")[2]
+        started[name] += 1
+        if name == "serve" and started[name] in (2, 3):
+            raise OSError(errno.EAGAIN, "too many processes")
+        return Dead()
+
+    monkeypatch.setattr(up.subprocess, "Popen", spawn)
+    kept = workers(told.append)
+    kept.start()
+    kept.keep()
+    waits(lambda: started["serve"] > 4 and started["record"] > 4)
+    assert sum("too many processes" in text for text in told) == 1
+    assert any("worker 0 ended (1)" in text for text in told)
+
+
+def test_whoever_ends_is_started_anew_also_if_nobody_listens(workers, waits, monkeypatch):
+    started = Counter()
+
+    def spawn(command, **_):
+        started[command[3].rpartition(".")[2]] += 1
+        return Dead()
+
+    def narrate(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(up.subprocess, "Popen", spawn)
+    kept = workers(narrate)
+    kept.start()
+    kept.keep()
+    waits(lambda: started["serve"] > 2 and started["record"] > 2)
+
+
+def test_workers_get_the_time_that_their_requests_may_take(workers, monkeypatch):
+    ended = []
+    monkeypatch.setattr(up.subprocess, "Popen", lambda *_, **__: ended.append(Dead()) or ended[-1])
+    kept = workers(lambda _: None)
+    kept.start()
+    kept.stop()
+    assert all(200 < each.waited <= up.goodbye(Settings(request_seconds=100)) for each in ended)

@@ -8,6 +8,11 @@ import sys
 import time
 
 import httpx
+import pytest
+
+from everbake.config.settings import Settings
+from everbake.interfaces.up import goodbye
+from everbake.serving import run
 
 PARENT = """
 import subprocess, sys, time
@@ -32,6 +37,27 @@ def is_running(pid):
         return False
     with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - a zombie has ended, too
         return stat.read().rpartition(")")[2].split()[0] != "Z"
+
+
+class Server:
+    """Stands for uvicorn's, and keeps what it was told."""
+
+    config = None
+
+    def __init__(self, config):
+        Server.config = config
+
+    def run(self, sockets):
+        pass
+
+
+@pytest.mark.parametrize("seconds", [0.1, 10.0, 3600.0])
+def test_the_grace_lasts_for_a_request_that_takes_all_its_time(monkeypatch, seconds):
+    monkeypatch.setattr(run.uvicorn, "Server", Server)
+    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
+    run.serve(None, None, seconds)
+    grace = Server.config.timeout_graceful_shutdown
+    assert 2 * seconds < grace < goodbye(Settings(request_seconds=seconds))
 
 
 def test_an_empty_project_is_served_also_when_the_owner_is_gone(tmp_path):

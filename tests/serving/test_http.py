@@ -3,10 +3,14 @@
 import contextlib
 import json
 import resource
+import signal
 import socket
 import time
+from unittest.mock import Mock
 
 import pytest
+
+from everbake.serving import protocol
 
 IDLE = 2000
 TYPE = b"content-type: application/json\r\n"
@@ -267,6 +271,42 @@ def test_a_connection_that_nobody_uses_is_closed_but_none_with_a_request_under_w
         connection.sendall(request(rows(556)))
         assert predictions(read(stream)) == [1112.0]
         assert stream.read() == b""  # within the time that `connect` allows
+
+
+def test_a_connection_that_says_nothing_is_closed(project):
+    project.start("--idle", "0.5")
+    with connect(project) as connection:
+        assert connection.recv(1) == b""  # within the time that `connect` allows
+
+
+@pytest.mark.parametrize("idle", ["0.2", "600"])
+def test_who_does_not_read_holds_up_no_end(project, idle):
+    project.deploy(1, project.bundle(2.0))
+    project.listener = socket.create_server(("127.0.0.1", 0))
+    project.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections inherit it
+    process = project.start("--arrive", "600", "--idle", idle)  # the grace is as long
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(project.listener.getsockname())
+        connection.sendall(request(rows(*range(10_000))))
+        connection.recv(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_who_reads_slowly_gets_all_of_a_last_answer():
+    bounded = protocol.BoundedProtocol.__new__(protocol.BoundedProtocol)
+    bounded.transport, bounded.loop = Mock(), Mock()
+    bounded._ending = None
+    bounded.transport.get_write_buffer_size.side_effect = [9, 5, 5]
+    bounded._close()
+    bounded._close()  # is one with the first
+    assert bounded.loop.call_later.call_count == 1
+    for _ in range(2):
+        assert not bounded.transport.abort.called
+        _, look, left = bounded.loop.call_later.call_args.args
+        look(left)
+    assert bounded.transport.abort.called
 
 
 def test_the_rest_of_a_refused_body_is_no_request_whatever_it_looks_like(served):

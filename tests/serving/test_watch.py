@@ -1,6 +1,7 @@
 """Which sessions are open: the champion's and the one before it, nobody else's."""
 
 import asyncio
+import json
 import subprocess
 import sys
 
@@ -26,10 +27,13 @@ class SlowLoader:
         self.sessions = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.held = set()
 
     async def load(self, digest):
         self.loads.append(digest)
         await self.gate.wait()
+        while digest in self.held:
+            await asyncio.sleep(0.001)
         if digest.startswith("bad"):
             raise ValueError(digest)
         self.sessions[digest] = Session()
@@ -84,6 +88,9 @@ class Stage:
     async def deploy(self, version, bundle):
         self.reader.deploy(version, bundle)
         await self.until(lambda: self.serves() == version)
+
+    def acknowledged(self):
+        return json.loads(self.file.read_bytes())
 
     def serves(self):
         live = self.router.live.get("line")
@@ -152,6 +159,57 @@ def test_a_version_overtaken_while_it_loads_never_serves(tmp_path):
         stage.loader.gate.set()
         await stage.until(lambda: stage.serves() == 3)
         assert stage.router.served == [1, 3]
+
+    play(tmp_path, scene)
+
+
+async def roll_back_while(stage, bundle):
+    """From b to the warm a, while what was to come after b is still loading."""
+    await stage.deploy(2, "b")
+    await stage.until(lambda: not stage.watcher._moving)
+    stage.loader.held.add(bundle)
+    stage.reader.deploy(3, bundle)
+    await stage.until(lambda: bundle in stage.loader.loads)
+    await stage.deploy(1, "a")
+    await stage.until(lambda: stage.acknowledged()["models"]["line"]["generation"] == 4)
+    assert stage.acknowledged()["errors"] == {}
+
+
+def test_a_rollback_to_a_warm_version_overtakes_a_load(tmp_path):
+    async def scene(stage):
+        await roll_back_while(stage, "c")
+        assert "c" not in stage.loader.sessions
+        stage.reader.deploy(3, "c")
+        await stage.until(lambda: stage.reader.read == 5)
+        stage.loader.held.clear()
+        await stage.until(lambda: stage.serves() == 3)
+        assert stage.loader.loads == ["a", "b", "c"]
+        assert stage.router.served == [1, 2, 1, 3]
+
+    play(tmp_path, scene)
+
+
+def test_what_was_overtaken_and_is_wanted_no_more_is_closed(tmp_path):
+    async def scene(stage):
+        await roll_back_while(stage, "c")
+        stage.reader.row["previous_bundle"] = "b"
+        stage.reader.row["generation"] = stage.reader.number = 5
+        await stage.until(lambda: stage.acknowledged()["generation"] == 5)
+        stage.loader.held.clear()
+        await stage.until(lambda: "c" in stage.loader.sessions)
+        await stage.until(lambda: stage.loader.sessions["c"].closed)
+        assert stage.router.served == [1, 2, 1, 1]
+
+    play(tmp_path, scene)
+
+
+def test_what_was_overtaken_and_is_broken_is_no_error_of_who_serves(tmp_path):
+    async def scene(stage):
+        await roll_back_while(stage, "bad")
+        stage.loader.held.clear()
+        await stage.until(lambda: ("line", "bad") not in stage.watcher._loading)
+        await stage.until(lambda: not stage.watcher._moving)
+        assert stage.acknowledged()["errors"] == {}
 
     play(tmp_path, scene)
 

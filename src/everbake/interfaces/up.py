@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from everbake.wire import connected
 LOOK = 0.25  # seconds between two looks at folders and recipes
 READY = 90.0  # seconds for the workers to be ready; a worker gives its first models 60
 AGAIN = 3.0  # seconds after which a file is tried again that could not be taken
-_GOODBYE = 10.0
+_GOODBYE = 15.0  # seconds beside those of requests: more than a worker itself gives them
 _ENDED = "EB416"  # what threads are told once the owner has ended
 
 
@@ -111,6 +111,11 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+def goodbye(settings: Settings) -> float:
+    """Seconds for a worker to end: what is under way may arrive first, and then be answered."""
+    return 2 * settings.request_seconds + _GOODBYE
+
+
 def _spoken(settings: Settings) -> str:
     """The settings as an argument; the ledger's address may hold a password, and stays here."""
     return msgspec.json.encode(replace(settings, ledger="")).decode()
@@ -126,6 +131,8 @@ class Workers:
         self._up = up
         self._listener = listener
         self._narrate = narrate
+        self._goodbye = goodbye(settings)
+        self._told = ""
         self._commands = {
             f"worker {number}": _worker(number, up, settings, listener)
             for number in range(up.workers)
@@ -141,17 +148,31 @@ class Workers:
 
     def _keep(self) -> None:
         while not self._stopped.wait(LOOK):
-            self.start()
+            for name in self._commands:
+                try:
+                    self._start(name)
+                except Exception as error:  # noqa: BLE001 - it is tried again at the next look
+                    self._complain(f"{name} cannot be looked after: {error}\n")
+
+    def _complain(self, text: str) -> None:
+        """Tell what is wrong, once, to whoever still listens."""
+        if text != self._told:
+            self._told = text
+            with suppress(Exception):
+                self._narrate(text)
 
     def start(self) -> None:
         """Start whoever is not running."""
-        for name, command in self._commands.items():
-            process = self._processes.get(name)
-            if process is not None and process.poll() is None:
-                continue
-            if process is not None:
-                self._narrate(f"{name} ended ({process.returncode}); starting it anew\n")
-            self._processes[name] = self._spawn(command)
+        for name in self._commands:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        process = self._processes.get(name)
+        if process is not None and process.poll() is None:
+            return
+        self._processes[name] = self._spawn(self._commands[name])
+        if process is not None:  # told last: who cannot be told keeps nobody from working
+            self._narrate(f"{name} ended ({process.returncode}); it was started anew\n")
 
     def wait_until_ready(self) -> None:
         """Return when all workers answer, and labels are taken.
@@ -190,7 +211,7 @@ class Workers:
         recorder = self._processes.pop("recorder", None)
         workers = list(self._processes.values())
         for ending in (workers, [] if recorder is None else [recorder]):
-            _end(ending)
+            _end(ending, self._goodbye)
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own module, no shell
@@ -216,12 +237,13 @@ def _worker(number: int, up: Up, settings: Settings, listener: socket.socket) ->
     ]
 
 
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+def _end(processes: list[subprocess.Popen[bytes]], seconds: float) -> None:
+    until = time.monotonic() + seconds
     for process in processes:
         process.terminate()
     for process in processes:
         try:
-            process.wait(_GOODBYE)
+            process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -119,15 +119,17 @@ class App:
         self._observers.end(begun, scope, answer.status, code)
         return answer
 
-    def usual(self, headers: Mapping[bytes, bytes], given: int) -> bool:
+    def usual(self, headers: Mapping[bytes, bytes], given: int, length: int) -> bool:
         """Whether nothing about the headers of a request to a model needs a second look.
 
         Args:
             headers: by name.
             given: how many there were: a name given twice does need one.
+            length: bytes of the body.
         """
         return (
             len(headers) == given
+            and length <= self._reading.bounds.body
             and headers.get(b"host") in self._good_hosts
             and headers.get(b"content-type") == JSON
             and b"content-encoding" not in headers

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HEADERS = 16 * 1024
 _LINGER = 0.5  # seconds
+_STALLED = 5.0  # seconds without reading, after which a closing connection is cut
 _IGNORED = 256 * 1024 * 1024
 
 
@@ -46,6 +47,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._leaving = False  # the server ends
         self._late: asyncio.TimerHandle | None = None
         self._used = 0.0  # when the last answer left
+        self._ending: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override]
+        """The time of who says nothing at all begins, too."""
+        super().connection_made(transport)
+        self._used = self.loop.time()
+        self._look_again(self.idle)
 
     @property
     def resting(self) -> bool:
@@ -97,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """What came behind this request is read on: its time begins."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._close()
             return
         self._used = self.loop.time()
         self.flow.resume_reading()
@@ -120,12 +130,25 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         self.timeout_keep_alive_task = None
         left = self._used + self.idle - self.loop.time()
-        if not self._answered or self._in_headers or self.transport.is_closing():
+        if not self._answered or self._in_headers:
             return  # the end of the request sets the timer
-        if left > 0:
+        if left > 0 and not self.transport.is_closing():
             self._look_again(left)
         else:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close once all is sent, or its receiver no longer takes any of it."""
+        self.transport.close()
+        if self._ending is None:
+            self._see_off(-1)
+
+    def _see_off(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left == before:
+            self.transport.abort()
+        else:
+            self._ending = self.loop.call_later(_STALLED, self._see_off, left)
 
     @override
     def shutdown(self) -> None:
@@ -142,13 +165,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _leave(self) -> None:
         if not self._in_headers and (not self._begun or self.cycle.response_complete):
-            self.transport.close()
+            self._close()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any more."""
-        if self._late is not None:
-            self._late.cancel()
+        for timer in (self._late, self._ending):
+            if timer is not None:
+                timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -219,7 +243,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._ignored += len(body)
             if self._ignored > _IGNORED:
-                self.transport.close()
+                self._close()
             return
         super().on_body(body)
 
@@ -243,7 +267,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._in_headers or not self.cycle.response_started:
             self._refuse(ProblemError("EB525", f"it took longer than {self.seconds:g} s"))
         else:
-            self.transport.close()
+            self._close()
 
     def _behind(self) -> bool:
         """Whether an earlier request is still being answered, for which this one may wait."""
@@ -254,10 +278,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._behind():
-            self.transport.close()
+            self._close()
             return
         body = problem.document()
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)
         close = b"connection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[problem.status] + head + close + body)
-        self.transport.close()
+        self._close()

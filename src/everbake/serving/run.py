@@ -1,6 +1,7 @@
 """Serves on a socket that is already listening, until told to end."""
 
 import contextlib
+import math
 import resource
 import signal
 import socket
@@ -11,7 +12,7 @@ import uvicorn
 from everbake.serving.direct import DirectProtocol
 from everbake.serving.service import Service
 
-_GRACE = 15
+_MARGIN = 5  # seconds
 
 
 def serve(
@@ -38,12 +39,17 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE,
+        timeout_graceful_shutdown=grace(arrival),
     )
     # uvicorn raises the signal again once it has ended in peace: that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def grace(arrival: float) -> int:
+    """Seconds for what is under way at the end: to arrive, and as many to be answered."""
+    return math.ceil(2 * arrival) + _MARGIN
 
 
 def _raise_open_files() -> None:

@@ -129,7 +129,7 @@ class Service:
             length: bytes of the body.
         """
         headers_by_name = dict(headers)
-        if not self._app.usual(headers_by_name, len(headers)):
+        if not self._app.usual(headers_by_name, len(headers), length):
             return None
         key = headers_by_name.get(b"everbake-key")
         return Head(_model(path), length, key.decode("latin-1") if key else None)

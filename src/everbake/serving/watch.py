@@ -194,7 +194,7 @@ class Watcher:
             while not self._arrived(model):
                 self._news[model].clear()
                 target = self._targets[model]
-                await self._try(target)
+                await self._try_until_news(target)
                 if self._targets[model] != target:
                     pause = _FIRST_PAUSE
                 elif not self._arrived(model):
@@ -212,12 +212,28 @@ class Watcher:
             return False
         return live.generation == self._targets[model].generation
 
+    async def _try_until_news(self, target: Target) -> None:
+        """A load that a newer target overtakes is left to itself: who wants it later meets it."""
+        news = self._news[target.model]
+        trying = asyncio.get_running_loop().create_task(self._try(target))
+        try:
+            while not trying.done() and self._targets[target.model] == target:
+                news.clear()
+                told = asyncio.get_running_loop().create_task(news.wait())
+                try:
+                    await asyncio.wait({trying, told}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    told.cancel()
+        finally:
+            trying.cancel()
+
     async def _try(self, target: Target) -> None:
         try:
             loaded = [await self._load(target.model, bundle) for bundle in target.bundles]
         except Exception as error:  # noqa: BLE001 - whatever it is, the old version answers on
-            self._errors[target.model] = f"version {target.version}: {error}"
-            self._acknowledge()
+            if self._targets[target.model] == target:
+                self._errors[target.model] = f"version {target.version}: {error}"
+                self._acknowledge()
             return
         if self._targets[target.model] == target:
             live = _live(target, *loaded)
@@ -238,9 +254,11 @@ class Watcher:
         try:
             loaded = await self._loader.load(bundle)
             self._kept[model, bundle] = loaded
-            return loaded
         finally:
             del self._loading[model, bundle]
+        if model not in self._moving:  # it may have been overtaken, and nobody waits for it
+            self._spawn(self._release(model))
+        return loaded
 
     async def _tidy(self, model: str) -> None:
         """Keep the previous champion warm, let go of all that came before it."""
