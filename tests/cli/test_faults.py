@@ -75,6 +75,11 @@ def test_bounds_are_settings(line, waits):
     with line.up() as client:
         assert ask(client, 1, 2).status_code == 200
         assert ask(client, 1, 2, 3).json()["code"] == "EB510"
+        padded = b'{"rows": [{"feature": 1}]}' + b" " * 3000
+        padded = client.post(URL, content=padded, headers={"content-type": "application/json"})
+        assert (
+            padded.json()["code"] == "EB510"
+        )  # it could be answered, and is too long all the same
         long = client.post(URL, content=b" " * 3000, headers={"content-type": "application/json"})
         assert long.json()["code"] == "EB510"
         metrics = client.get("/metrics").text

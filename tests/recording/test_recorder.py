@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -26,7 +27,8 @@ from everbake.core.rollout import (
 )
 from everbake.core.rollout.planning import Baseline, LossBaseline
 from everbake.core.rollout.tally import tally_events, tally_paired_losses
-from everbake.core.spec import Table
+from everbake.core.spec import RecipeSpec, Table
+from everbake.recording.hours import decoded
 from everbake.recording.labels import Label
 from everbake.recording.store import plain
 from everbake.statistics.running import Moments
@@ -279,6 +281,56 @@ def test_losses_of_a_rollout_count_when_their_labels_are_final(desks, kind):
         mine, theirs = getattr(kept, arm), getattr(wanted, arm)
         assert (mine.losses.n, mine.wrong) == (theirs.losses.n, theirs.wrong)
         assert mine.losses.mean == pytest.approx(theirs.losses.mean)
+
+
+@pytest.mark.parametrize("kind", ["canary", "shadow"])
+def test_the_first_row_speaks_for_a_request(desks, kind):
+    desk = desks()
+    loss = Loss("mean_squared_error", "mean")
+    desk.ledger.open(make_plan(Options(kind, "s", loss=loss), BASELINE))
+    segment, names = desk.segment(), []
+    for at in range(20):
+        ids = [f"{at}-{row}" for row in range(3)]
+        names += ids
+        for role, factor in (("champion", 1.0), ("shadow", 2.0))[: 1 + (kind == "shadow")]:
+            answers = [factor * (row + 1) for row in range(3)]
+            rows = [{"feature": 1.0, "region": "n"}] * 3
+            place = (None, role, 10, 0.001, None)
+            segment.write(Answered(ids, 1000.0, 1, rows, answers, *place))
+    desk.recorder.label("line", [Label("id", name, "0.0", "me", 1000.0) for name in names])
+    assert losses_of(desk, kind) == 20
+    tally, _ = desk.records.tally("o1", 0)
+    if kind == "shadow":
+        assert (tally.shadow.pairs, tally.shadow.losses.mean) == (20, 3.0)
+        assert tally.shadow.differences.mean == 1.0
+    else:
+        assert tally.stages[0].champion.losses.mean == 1.0
+    assert decoded_losses(desk) == 60  # of all that was answered, the hours know every row
+
+
+def decoded_losses(desk):
+    rows = desk.store.rows("SELECT requests, errors, latencies, scores, losses FROM hours")
+    return sum(decoded(*row).losses.n for row in rows)
+
+
+def test_an_edit_of_the_recipe_changes_no_open_plan(desks):
+    desk = desks(table=Table(label="target", label_delay="100s"))
+    loss = Loss("mean_squared_error", "mean")
+    desk.ledger.open(make_plan(Options("canary", "s", loss=loss, maturity=100.0), BASELINE))
+    spec = msgspec.json.decode(desk.ledger.tables["models"][0]["spec"], type=RecipeSpec)
+    gate = replace(spec.gate, metric="mean_absolute_error")
+    edited = replace(spec, gate=gate, table=Table(label="target", label_delay="10s"))
+    text = msgspec.json.encode(edited).decode()
+    desk.ledger.tables["models"] = [{"model": "line", "spec": text}]
+    desk.ledger.number += 1
+    desk.segment().write(*(request(str(at), generation=10, prediction=3.0) for at in range(20)))
+    desk.recorder.label("line", [Label("id", str(at), "0.0", "me", 1000.0) for at in range(20)])
+    desk.time = 1050.0
+    desk.recorder.look()
+    assert losses_of(desk, "canary") == 0
+    desk.time = 1100.0
+    desk.recorder.look()
+    assert desk.records.tally("o1", 0)[0].stages[0].champion.losses.mean == 9.0
 
 
 def losses_of(desk, kind):

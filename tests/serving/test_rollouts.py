@@ -1,10 +1,15 @@
 """A version in its rollout: who gets it, what is logged, and that nobody waits for a shadow."""
 
+import asyncio
 from collections import Counter
 
 import pytest
 
 from everbake.core.bundle import Input
+from everbake.core.frames import Answered
+from everbake.core.rollout_facts import Exposure
+from everbake.serving.router import Challenger, Live
+from everbake.serving.shadows import Shadows
 
 URL = "/v1/models/line/predict"
 
@@ -98,6 +103,21 @@ def test_a_slow_shadow_delays_nobody_and_is_shed(rolling, client):
     assert {answer.json()["predictions"][0] for answer in answers} == {1110.0}
     shadows = [one for one in served.frames() if one.role == "shadow"]
     assert len(shadows) < 300
+
+
+def test_shadows_wait_in_bounded_memory():
+    async def offered():
+        shed = Counter()
+        shadows = Shadows(None, lambda: 0.0, shed)
+        exposure = Exposure("shadow", "request", "salt", 0.0)
+        live = Live(1, 7, None, Challenger(2, None, exposure))
+        answered = Answered(["id"] * 6_000, 0.0, 1, [], [], None, "champion", 7, 0.0)
+        for _ in range(5):  # nothing else runs in between: none is scored
+            shadows.offer("line", live, lambda _: [], answered)
+        await shadows.close()
+        return shed
+
+    assert asyncio.run(offered()) == {"line": 3}
 
 
 def test_a_failing_canary_fails_its_requests_and_they_are_counted(rolling, client):
