@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def kept(tmp_path):
     return keep
 
 
+@contextmanager
+def converted(project, count, rows=50_000):
+    """A log of so many answers, recorded and converted, `rows` of them a file."""
+    write(project, [answered(n, NOON + n) for n in range(count)])
+    with keeper_of(project, rows=rows) as (recorder, keeper, tables):
+        recorder.look()
+        keeper.look()
+        yield recorder, tables
+
+
 def scores(project):
     return [int(row["prediction"]) for row in wiring.predictions(project, "line")]
 
@@ -104,10 +115,7 @@ def test_the_oldest_days_go_when_there_is_too_much(kept):
 
 
 def test_a_day_that_is_too_much_loses_its_oldest_answers(tmp_path):
-    write(tmp_path, [answered(n, NOON + n) for n in range(9)])
-    with keeper_of(tmp_path, rows=3) as (recorder, keeper, tables):
-        recorder.look()
-        keeper.look()
+    with converted(tmp_path, 9, rows=3) as (recorder, tables):
         *_, one, two = sorted((p.until, p.size) for p in tables.pieces("line"))
         converter = Converter(tmp_path / ".everbake" / "log", tables, Pace(0.0))
         limits = Limits(1e9, one[1] + two[1])
@@ -117,10 +125,7 @@ def test_a_day_that_is_too_much_loses_its_oldest_answers(tmp_path):
 
 
 def test_answers_across_a_cut_stay_behind_it(tmp_path):
-    write(tmp_path, [answered(n, NOON + n) for n in range(9)])
-    with keeper_of(tmp_path) as (recorder, keeper, tables):
-        recorder.look()
-        keeper.look()
+    with converted(tmp_path, 9) as (_, tables):
         tables.drop("line", NOON + 4)
         assert scores(tmp_path) == list(range(4, 9))
         tables.drop("line", NOON + DAY)
@@ -128,10 +133,8 @@ def test_answers_across_a_cut_stay_behind_it(tmp_path):
 
 
 def test_many_small_files_become_few(tmp_path):
-    write(tmp_path, [answered(n, NOON + n) for n in range(40)])
-    with keeper_of(tmp_path, rows=1) as (recorder, keeper, _):
-        recorder.look()
-        keeper.look()
+    with converted(tmp_path, 40, rows=1):
+        pass
     folder = tmp_path / ".everbake" / "predictions" / "line"
     assert len(list(folder.glob("day=*/*"))) == 41  # others may still read the forty
     assert len(DeltaTable(folder).file_uris()) == 1
@@ -200,10 +203,7 @@ def test_one_table_that_fails_keeps_nothing_else_from_being_kept_in_bounds(kept,
 
 
 def test_files_that_no_table_knows_go_and_what_others_may_read_stays(tmp_path):
-    write(tmp_path, [answered(n, NOON + n) for n in range(9)])
-    with keeper_of(tmp_path, rows=3) as (recorder, keeper, tables):
-        recorder.look()
-        keeper.look()
+    with converted(tmp_path, 9, rows=3) as (_, tables):
         folder = tmp_path / ".everbake" / "predictions" / "line"
         (day,) = folder.glob("day=*")
         killed, writing = day / "part-killed.zstd.parquet", day / "part-writing.zstd.parquet"

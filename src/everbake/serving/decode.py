@@ -17,6 +17,7 @@ import msgspec
 
 from everbake.core.bundle import Input
 from everbake.core.dataset import ColumnType
+from everbake.core.redact import writable
 from everbake.serving.problems import Place, ProblemError
 
 Row = dict[str, object]
@@ -197,11 +198,6 @@ class RequestDecoder:
 
 
 _SHAPE = 'send {"rows": [{"field": value, ...}, ...]}'
-
-
-def writable(text: str) -> str:
-    """A text with its lone surrogates, which no UTF-8 can hold, as escapes."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

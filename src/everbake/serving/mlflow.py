@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import msgspec
 
 from everbake.core.dataset import ColumnType
+from everbake.core.redact import writable
 from everbake.serving.answering import Answering
-from everbake.serving.decode import RequestDecoder, writable
+from everbake.serving.decode import RequestDecoder
 from everbake.serving.health import ReadyEndpoint
 from everbake.serving.http import JSON, RETRY, Endpoint, HttpAnswer, HttpRequest
 from everbake.serving.problems import ProblemError

@@ -22,7 +22,7 @@ from everbake.core.dataset import Offence
 from everbake.core.work import BatchDone, BatchFile, BatchOrder, BatchReport
 from everbake.errors import DataError, UserCodeError
 from everbake.host.batch.answering import Answerer, answered, answerer
-from everbake.host.batch.parts import Parts, Stamp, finished, parts_of, storing
+from everbake.host.batch.parts import Parts, Stamp, finished, folder_of, parts_of, storing
 from everbake.host.batch.reading import Reading
 from everbake.host.calling import recipe_of
 from everbake.host.parsing.sniff import Source, check_unchanged, readable, sniff
@@ -72,7 +72,7 @@ class _Task:
         output, stamp = Path(self.file.output), self._stamp()
         rows = finished(output, stamp)
         # Whoever was killed once the output was in its place has left its parts.
-        if rows is None or output.with_name(output.name + ".parts").exists():
+        if rows is None or folder_of(output).exists():
             with parts_of(output, stamp) as parts:
                 rows = finished(output, stamp)  # the one who held it may have made it
                 if rows is None:

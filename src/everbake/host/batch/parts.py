@@ -118,6 +118,11 @@ class Parts:
         return self._folder / f"{number:08d}.arrow"
 
 
+def folder_of(output: Path) -> Path:
+    """Where the parts of an output lie while it is not whole."""
+    return output.with_name(output.name + ".parts")
+
+
 @contextmanager
 def parts_of(output: Path, stamp: Stamp) -> Iterator[Parts]:
     """The parts of an output that were made from the same, held for this process alone.
@@ -126,7 +131,7 @@ def parts_of(output: Path, stamp: Stamp) -> Iterator[Parts]:
         ConflictError: another command writes this output.
         Retry: nothing can be written there.
     """
-    folder = output.with_name(output.name + ".parts")
+    folder = folder_of(output)
     with storing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         with _held(folder, output):
