@@ -20,7 +20,7 @@ from everbake.core.gate.findings import (
 )
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import Indices, Scorer, is_numeric
-from everbake.core.metrics import Metric, known_metric, positives
+from everbake.core.metrics import Metric, known_metric, metric_of, positives
 from everbake.errors import UserCodeError
 from everbake.statistics.auroc import auroc_interval
 from everbake.statistics.bootstrap import Plan, Weights, bootstrap_interval, weighted_interval
@@ -93,7 +93,7 @@ class Duel:
 
 def effective(rules: Rules) -> Metric:
     """What is known of the metric; for a stranger only its direction."""
-    known = known_metric(rules.name)
+    known = metric_of(rules.metric)
     return known or Metric(rules.name, rules.better, float("nan"))
 
 
