@@ -46,8 +46,8 @@ class TestSentences:
             "promoted",
             "champion_broken",
             (
-                "Because the model in use gives no valid answer on 2 of 2 held-out rows; the new one "
-                "answers all."
+                "Because the model in use gives no valid answer on 2 of 2 held-out rows; the new "
+                "one answers all."
             ),
         )
 
@@ -137,8 +137,9 @@ class TestSentences:
             "inconclusive",
             "too_few_rows",
             (
-                "Because only 3 held-out rows; at least 6 are needed to judge and 20 to show a gain. "
-                "So far the new model is 25 % better, which can be chance. The model in use stays."
+                "Because only 3 held-out rows; at least 6 are needed to judge and 20 to show a "
+                "gain. So far the new model is 25 % better, which can be chance. The model in "
+                "use stays."
             ),
         )
 
@@ -164,8 +165,8 @@ class TestSentences:
             "promoted",
             "constant_difference",
             (
-                "Because on 25 held-out rows the new model's mean_absolute_error is 1 against 2: on "
-                "every row the new model is 50 % better."
+                "Because on 25 held-out rows the new model's mean_absolute_error is 1 against 2: "
+                "on every row the new model is 50 % better."
             ),
         )
 
