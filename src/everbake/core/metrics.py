@@ -55,6 +55,7 @@ class Metric:
         probabilities: True where a prediction must lie within [0, 1].
         wants: what it is computed on: a model's `scores`, or the `decisions` made of them at the
             model's own threshold.
+        cut: of a metric of ranked lists, the items of a list that count; None for any other.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Metric:
     unit: bool = False
     probabilities: bool = False
     wants: Wants = "scores"
+    cut: int | None = None
 
 
 def known_metric(name: str) -> Metric | None:
