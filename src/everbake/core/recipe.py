@@ -23,6 +23,7 @@ from everbake.core.spec import (
     GateSpec,
     GuardrailSpec,
     IfInconclusive,
+    Ranked,
     RecipeSpec,
     Rule,
     SplitSpec,
@@ -349,13 +350,16 @@ class Recipe:
         )
 
     @property
-    def k(self) -> int | None:
-        """By how many items a list is judged: the most that a metric looks at."""
+    def ranked(self) -> Ranked | None:
+        """Of a ranking recipe: its lists are judged by as many items as any metric looks at."""
         if self.events is None:
             return None
-        metrics = (self.gate.metric, *(rail.metric for rail in self.gate.guardrails))
-        cuts = [known.cut for metric in metrics if (known := metric_of(metric))]
-        return max([cut for cut in cuts if cut is not None], default=LISTED)
+        cuts = [known.cut for metric in self._metrics if (known := metric_of(metric))]
+        return Ranked(self.events, max([cut for cut in cuts if cut is not None], default=LISTED))
+
+    @property
+    def _metrics(self) -> tuple[Callable[..., float], ...]:
+        return self.gate.metric, *(rail.metric for rail in self.gate.guardrails)
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
@@ -365,7 +369,7 @@ class Recipe:
         else:
             given = ("model", "users", "k")
             _check_function(self.predict, "recommend", required=given, keywords=())
-        for metric in (self.gate.metric, *(rail.metric for rail in self.gate.guardrails)):
+        for metric in self._metrics:
             _check_kind(metric, self.events)
         if self.features is not None:
             _check_function(self.features, "features", required=("rows",), keywords=())
@@ -473,8 +477,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         threads=recipe.limits.threads,
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
-        events=recipe.events,
-        k=recipe.k,
+        ranked=recipe.ranked,
     )
 
 

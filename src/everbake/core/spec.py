@@ -238,8 +238,26 @@ class Events:
     def table(self) -> Table:
         """The events as a table: what a model learns is which item comes next for whom."""
         return Table(
-            self.item, path=self.path, time=self.time, group=self.user, private=self.private
+            self.item,
+            path=self.path,
+            time=self.time,
+            group=self.user,
+            weight=self.weight,
+            private=self.private,
         )
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What makes a recipe a ranking recipe.
+
+    Attributes:
+        events: what the table's columns are.
+        k: by how many items a list is judged.
+    """
+
+    events: Events
+    k: int
 
 
 @dataclass(frozen=True)
@@ -315,11 +333,7 @@ class PartSpec:
 
 @dataclass(frozen=True)
 class RecipeSpec:
-    """A recipe as plain data, without functions: what the owner and the ledger see.
-
-    Of a ranking recipe, `events` says what the table's columns are, and `k` by how many items a
-    list is judged; both are None for any other.
-    """
+    """A recipe as plain data, without functions: what the owner and the ledger see."""
 
     name: str
     table: Table
@@ -335,5 +349,4 @@ class RecipeSpec:
     rows_form: str = "pandas"
     source: str = "recipe.py"
     rollout: tuple[PartSpec, ...] = ()
-    events: Events | None = None
-    k: int | None = None
+    ranked: Ranked | None = None

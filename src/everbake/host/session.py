@@ -18,6 +18,7 @@ from everbake.core.redact import writable
 from everbake.core.work import SessionOrder
 from everbake.host.calling import featured, predict, recipe_of
 from everbake.host.protocol import JobContext
+from everbake.host.ranking.answers import lists_for
 from everbake.host.scoring import load_model
 from everbake.wire import receive_frame, send_frame
 
@@ -62,6 +63,8 @@ def answer_requests(body: bytes, context: JobContext, connection: socket.socket)
     decoder = msgspec.msgpack.Decoder(Call)
 
     def ask(rows: _Rows) -> list[Any]:
+        if recipe.events is not None:
+            return lists_for(recipe, model, rows)
         return answer(recipe, model, frame_of(rows, order))
 
     while (request := receive_frame(connection)) is not None:

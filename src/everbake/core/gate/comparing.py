@@ -271,7 +271,8 @@ def _conclusive(duel: Duel, k: int) -> bool:
 
 def _losses(metric: Metric, held: HeldOut, before: Array, step: Rounding) -> Losses | None:
     row_loss = metric.row_loss
-    numeric = metric.kind == "share" or (is_numeric(before) and is_numeric(held.candidate))
+    free = metric.kind == "share" or metric.cut is not None  # of labels, of lists
+    numeric = free or (is_numeric(before) and is_numeric(held.candidate))
     flat = before.ndim == 1 and held.candidate.ndim == 1
     if row_loss is None or not numeric or not (flat or metric.name == "log_loss"):
         return None
@@ -332,6 +333,8 @@ def _notes(duel: Duel) -> tuple[str, ...]:
 
 
 def _constant(answers: Array) -> bool:
+    if answers.dtype.kind == "O":  # lists, which numpy would take for rows of their own
+        return all(answer == answers[0] for answer in answers)
     return bool(np.all(answers == answers[0]))
 
 
