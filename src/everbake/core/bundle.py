@@ -40,7 +40,7 @@ def ranking_inputs(user: ColumnType, *, private: bool) -> tuple[Input, ...]:
     """
     return (
         Input("user", user, nullable=False, needed=True, private=private),
-        Input("k", "int64", nullable=False, needed=False, within=(1, LONGEST_LIST)),
+        Input("k", "int64", nullable=True, needed=False, within=(1, LONGEST_LIST)),
     )
 
 

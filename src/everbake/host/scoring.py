@@ -20,7 +20,7 @@ def score(order: ScoreOrder, context: JobContext) -> dict[str, int]:
     recipe = recipe_of(context.recipe, order.model)
     if recipe.events is not None:
         raise RecipeError(
-            "EB213",
+            "EB231",
             f"{recipe.name} was a ranking recipe when this version was made",
             mend="give the recipe that predicts a name of its own",
         )

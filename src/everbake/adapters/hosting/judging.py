@@ -16,7 +16,7 @@ from everbake.ports import Blobs, Compared, Failure
 from everbake.wire import JobOutcome
 
 # The user's code raised, or gave what cannot be judged, as opposed to what limits or a crash did.
-_UNFIT = {"EB213", "EB301", "EB318"}
+_UNFIT = {"EB231", "EB301", "EB331"}
 
 
 class _Verdict(msgspec.Struct):

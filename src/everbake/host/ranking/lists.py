@@ -34,7 +34,7 @@ def recommended(recipe: Recipe, model: object, users: Array, k: int) -> list[lis
     lists = _framed(recipe, given, users) if hasattr(given, "columns") else _listed(given)
     if len(lists) != len(users):
         raise UserCodeError(
-            "EB318", f"recommend gave {len(lists)} lists for {len(users)} users", mend=_MEND
+            "EB331", f"recommend gave {len(lists)} lists for {len(users)} users", mend=_MEND
         )
     cut = [items[:k] for items in lists]
     try:
@@ -42,7 +42,7 @@ def recommended(recipe: Recipe, model: object, users: Array, k: int) -> list[lis
     except TypeError as error:
         raise _unread("lists of lists") from error
     if any(item is None or item != item for item in items):  # noqa: PLR0124 - NaN
-        raise UserCodeError("EB318", "recommend gave a missing value as an item", mend=_MEND)
+        raise UserCodeError("EB331", "recommend gave a missing value as an item", mend=_MEND)
     return cut
 
 
@@ -75,7 +75,7 @@ def _framed(recipe: Recipe, given: Any, users: Array) -> list[list[Item]]:  # no
     for user, item in pairs:
         if user not in lists:
             raise UserCodeError(
-                "EB318", f"recommend gave a list for {user!r}, who was not asked for", mend=_MEND
+                "EB331", f"recommend gave a list for {user!r}, who was not asked for", mend=_MEND
             )
         lists[user].append(item)
     return [lists[user] for user in users.tolist()]
@@ -83,7 +83,7 @@ def _framed(recipe: Recipe, given: Any, users: Array) -> list[list[Item]]:  # no
 
 def _unread(given: object) -> UserCodeError:
     shown = given if isinstance(given, str) else type(given).__name__
-    return UserCodeError("EB318", f"recommend gave {str(shown)[:100]}", mend=_MEND)
+    return UserCodeError("EB331", f"recommend gave {str(shown)[:100]}", mend=_MEND)
 
 
 def items_of(events: pa.Table, item: str) -> pa.Array:
@@ -97,7 +97,7 @@ def check_lists(lists: Sequence[Sequence[Item]]) -> None:
     for user, listed in enumerate(lists):
         if len(set(listed)) < len(listed):
             raise UserCodeError(
-                "EB319",
+                "EB332",
                 "recommend named an item twice in one list",
                 where=f"user {user + 1} of {len(lists)}",
                 mend="drop the second mention",
@@ -126,7 +126,7 @@ def _check_types(lists: Sequence[Sequence[Item]], items: pa.Array) -> None:
     strange = [t for t in set(map(type, chain.from_iterable(lists))) if not issubclass(t, fitting)]
     if strange:
         raise UserCodeError(
-            "EB318",
+            "EB331",
             f"recommend gave items of the type {strange[0].__name__}",
             why=f"the items of the events are of the type {items.type}",
             mend=_MEND,

@@ -92,7 +92,7 @@ def ranked_of(recipe: Recipe) -> Ranked:
     """
     if recipe.ranked is None:
         raise RecipeError(
-            "EB213",
+            "EB231",
             f"{recipe.name} was no ranking recipe when this version was made",
             mend="give the ranking recipe a name of its own",
         )
