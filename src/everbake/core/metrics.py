@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     RowLoss = Callable[[Array, Array], Array]
 
 Better = Literal["lower", "higher"]
-Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "other"]
+Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "whole", "other"]
 Scale = Literal["squared", "absolute", "none"]
 Wants = Literal["scores", "decisions"]
 
@@ -48,7 +48,8 @@ class Metric:
         best: the best value; NaN where there is none.
         kind: how a difference is judged. `mean`: the metric is the mean of `row_loss`; `share`:
             the same with a loss of 0 or 1; `root`: its root; `explained`: R2; `ranking`: AUROC;
-            `classes`: by resampling, both classes needed; `other`: by resampling.
+            `classes`: by resampling, both classes needed; `whole`: by resampling, too, but one
+            model's value is that of these very rows, not an estimate; `other`: by resampling.
         row_loss: `(y_true, y_pred) -> losses`, lower is better; None where rows have none.
         scale: how a row's loss grows with its error, to tell rounding from an error.
         unit: True where all values lie within [0, 1].

@@ -27,6 +27,7 @@ Values = Callable[[ranking.Numbers, ranking.Wanted, int], Floats]
 
 LISTED = 10  # items in a list where nobody says how many
 COLD_START = "cold_start"
+_BIND = "everbake_bind"  # the attribute in which a metric says what it is for some users
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def mean_average_precision(k: int) -> RankingMetric:
 def coverage(k: int, catalogue: Collection[Item] | None = None) -> RankingMetric:
     """Share of the catalogue that the first `k` items of any list name.
 
+    It is that of these very lists: more users would name more, so no bound is made of it.
+
     Args:
         k: items of a list.
         catalogue: all items; by default those that the candidate was trained on.
@@ -114,11 +117,13 @@ def coverage(k: int, catalogue: Collection[Item] | None = None) -> RankingMetric
         named = ranking.matrix(_first(y_pred, k), codes)
         return ranking.coverage(np.where(named < size, named, ranking.NOTHING), size)
 
-    return _told(metric, Metric(name, "higher", 1.0, unit=True, cut=k))
+    return _told(metric, Metric(name, "higher", 1.0, "whole", unit=True, cut=k))
 
 
 def popularity(k: int, events: Mapping[Item, float] | None = None) -> RankingMetric:
     """Mean popularity of what is recommended: the share of all events that its items have.
+
+    It is the mean over users of the mean over the first `k` items, 0 for an empty list.
 
     Args:
         k: items of a list.
@@ -129,15 +134,31 @@ def popularity(k: int, events: Mapping[Item, float] | None = None) -> RankingMet
     """
     name = f"popularity@{_positive(k)}"
 
-    def metric(y_true: object, y_pred: object, rows: object = None) -> float:  # noqa: ARG001
-        counts = _catalogue(name, "events", events, rows)
+    def of_users(y_pred: object, counts: Mapping[Item, float]) -> Floats:
         codes = {item: code for code, item in enumerate(counts)}
         named = ranking.matrix(_first(y_pred, k), codes)
         shares = np.zeros(len(codes))
         shares[: len(counts)] = list(counts.values())
-        return _mean(ranking.mean_popularity(named, shares / shares.sum()))
+        return np.nan_to_num(ranking.mean_popularity(named, shares / shares.sum()), nan=0.0)
 
-    return _told(metric, Metric(name, "lower", 0.0, unit=True, cut=k))
+    def metric(y_true: object, y_pred: object, rows: object = None) -> float:  # noqa: ARG001
+        return _mean(of_users(y_pred, _catalogue(name, "events", events, rows)))
+
+    if events is None:
+        unbound = _told(metric, Metric(name, "lower", 0.0, unit=True, cut=k))
+        setattr(unbound, _BIND, lambda audience: popularity(k, audience.catalogue))
+        return unbound
+
+    def loss(y_true: Array, y_pred: Array) -> Array:  # noqa: ARG001
+        return of_users(y_pred, events)
+
+    return _told(metric, Metric(name, "lower", 0.0, "mean", loss, unit=True, cut=k))
+
+
+def bound(metric: Callable[..., float], audience: Audience) -> Callable[..., float]:
+    """The metric, which needs to be told no more about these users if that makes it a mean."""
+    bind: Callable[[Audience], RankingMetric] | None = getattr(metric, _BIND, None)
+    return metric if bind is None or not audience.catalogue else bind(audience)
 
 
 def wanted(values: object) -> Array:

@@ -53,7 +53,7 @@ def test_users_want_what_they_choose_in_the_period(shop, lines, weighted, repeat
 def test_the_audience_knows_who_is_new_and_what_was_chosen_before(shop, lines):
     cut = len(lines) // 2
     held = period(shop, lines, cut)
-    audience = held.audience()
+    audience = held.audience
     known = {user for user, _, _ in lines[:cut]}
     assert audience.users.tolist() == plain(held.users).tolist()
     assert audience.cold.tolist() == [user not in known for user in audience.users]
@@ -77,8 +77,7 @@ def test_segments_are_what_stands_at_a_user_first(shop):
     trained = np.array([True, True, False, False, False])
     columns = Events(user="user", item="item", time="day")
     held = Period(shop.table(), columns, np.flatnonzero(~trained), trained)
-    audience = held.audience()
-    found = held.segments(("town", "age"), audience)
+    found = held.segments(("town", "age"))
     assert found["town"].tolist() == ["Oslo", None]
     assert found["age"].tolist() == pytest.approx([30, float("nan")], nan_ok=True)
     assert found["cold_start"].tolist() == ["no", "yes"]
@@ -86,5 +85,5 @@ def test_segments_are_what_stands_at_a_user_first(shop):
 
 def test_users_are_no_segments_of_cold_start_where_all_are_alike(shop):
     held = period(shop, [("a", "u", 1), ("a", "v", 1)], 1)
-    assert held.segments((), held.audience()) == {}
-    assert held.segments(("cold_start",), held.audience())["cold_start"].tolist() == ["no"]
+    assert held.segments(()) == {}
+    assert held.segments(("cold_start",))["cold_start"].tolist() == ["no"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from everbake.core.gate import Given, Rules, judge_rows
-from everbake.core.ranking import COLD_START
+from everbake.core.ranking import COLD_START, Audience, bound
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
 from everbake.host.calling import recipe_of
@@ -25,7 +25,7 @@ def judge_ranking(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     recipe = recipe_of(context.recipe, order.model)
     period = _period(order, recipe)
     given = _given(order, period, recipe)
-    decision = judge_rows(given, list_rules(recipe, given))
+    decision = judge_rows(given, list_rules(recipe, period.audience, given))
     per_user = len(period.judge) / max(1, len(period.users))
     return with_enough(decision, per_user).with_checks(order.checks).to_dict()
 
@@ -55,8 +55,8 @@ def _lists(path: str, period: Period) -> Array:
 
 def given_of(period: Period, recipe: Recipe, candidate: Array, champion: Array | None) -> Given:
     """What the gate judges by: the users of the period who wanted something that counts."""
-    wanted, audience = period.wanted(), period.audience()
-    segments = period.segments(recipe.gate.columns, audience)
+    wanted, audience = period.wanted(), period.audience
+    segments = period.segments(recipe.gate.columns)
     counts = np.flatnonzero([wish is not None for wish in wanted])
     return Given(
         y=wanted[counts],
@@ -67,8 +67,17 @@ def given_of(period: Period, recipe: Recipe, candidate: Array, champion: Array |
     )
 
 
-def list_rules(recipe: Recipe, given: Given) -> Rules:
+def list_rules(recipe: Recipe, audience: Audience, given: Given) -> Rules:
     """The gate as the judge wants it; users without an event before are a segment of their own."""
     rules = rules_of(recipe)
-    cold = COLD_START in given.segments and COLD_START not in recipe.gate.segments
-    return replace(rules, segments=(*rules.segments, COLD_START)) if cold else rules
+    segments = rules.segments
+    if COLD_START in given.segments and COLD_START not in recipe.gate.columns:
+        segments = (*segments, COLD_START)
+    return replace(
+        rules,
+        metric=bound(rules.metric, audience),
+        guardrails=tuple(
+            replace(rail, metric=bound(rail.metric, audience)) for rail in rules.guardrails
+        ),
+        segments=segments,
+    )

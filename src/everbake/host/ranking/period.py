@@ -99,6 +99,7 @@ class Period:
         users, items, _ = self._pairs(places)
         return np.unique(users * len(self.items) + items)
 
+    @cached_property
     def audience(self) -> Audience:
         """The users for metrics that want more than lists."""
         before = self.events.filter(pa.array(self.trained))
@@ -108,15 +109,16 @@ class Period:
         cold = ~pc.is_in(self.users, value_set=seen).to_numpy(zero_copy_only=False)
         return Audience(plain(self.users), cold, dict(zip(names, counts, strict=True)))
 
-    def segments(self, names: tuple[str, ...], audience: Audience) -> dict[str, Array]:
+    def segments(self, names: tuple[str, ...]) -> dict[str, Array]:
         """For each column, what stands there for each user first.
 
         The column `cold_start`, "yes" or "no", is there without being named once it tells users
         apart.
         """
+        cold = self.audience.cold
         found = {name: self._first_of(name) for name in names if name != COLD_START}
-        if COLD_START in names or (audience.cold.any() and not audience.cold.all()):
-            found[COLD_START] = np.where(audience.cold, "yes", "no")
+        if COLD_START in names or (cold.any() and not cold.all()):
+            found[COLD_START] = np.where(cold, "yes", "no")
         return found
 
     def _first_of(self, name: str) -> Array:

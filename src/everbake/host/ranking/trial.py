@@ -107,7 +107,7 @@ class _Trial:
         given = given_of(self.period, self.recipe, decoded(codes, self.period.items), None)
         if not len(given.candidate):  # type: ignore[arg-type]
             return "warning: no event is held out: nothing to score on"
-        rules = list_rules(self.recipe, given)
+        rules = list_rules(self.recipe, self.period.audience, given)
         decision = judge_rows(given, rules)
         if decision.verdict == "rejected":
             raise UserCodeError("EB317", decision.because, mend="recommend to every user")
