@@ -14,19 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from everbake.core import metrics as losses
 from everbake.core.metrics import Metric
+from everbake.core.ranking import coverage, mean_average_precision, ndcg, popularity, recall_at
 from everbake.errors import UsageError
 
 __all__ = [
     "accuracy_score",
     "brier_score_loss",
     "calibration_gap",
+    "coverage",
     "equal_opportunity_gap",
     "log_loss",
     "mean_absolute_error",
+    "mean_average_precision",
     "mean_cost",
     "mean_squared_error",
+    "ndcg",
     "pinball_loss",
+    "popularity",
     "r2_score",
+    "recall_at",
     "root_mean_squared_error",
     "selection_rate_gap",
 ]

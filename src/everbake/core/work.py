@@ -6,7 +6,7 @@ from everbake.core.bundle import Input
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ class ScoreOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows to score.
         saved: the model.
+        ranked: what the table holds, where lists are wanted for the users of these rows.
     """
 
     model: str
@@ -105,6 +106,7 @@ class ScoreOrder:
     rows: int
     judge: str
     saved: Model
+    ranked: Ranked | None = None
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,13 @@ class JudgeOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
-        truth: file with the labels.
+        truth: file with the labels, of which a ranking recipe has none.
         candidate: file with the candidate's answers.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
+        trained: file with the set of rows that the candidate was trained on.
     """
 
     model: str
@@ -134,6 +137,7 @@ class JudgeOrder:
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
+    trained: str = ""
 
 
 @dataclass(frozen=True)
