@@ -20,13 +20,14 @@ if TYPE_CHECKING:
         Recipe,
         TimeSplit,
     )
-    from everbake.core.spec import Table
+    from everbake.core.spec import CostThreshold, Table
 
 __all__ = [
     "AtLeast",
     "AtMost",
     "Canary",
     "Check",
+    "CostThreshold",
     "Decision",
     "Gate",
     "GroupSplit",
@@ -47,6 +48,7 @@ _HOMES = {
     "AtMost": "core.metrics",
     "Canary": "core.exposure",
     "Check": "core.decision",
+    "CostThreshold": "core.spec",
     "Decision": "core.decision",
     "Gate": "core.recipe",
     "GroupSplit": "core.recipe",

@@ -18,6 +18,7 @@ from everbake.core.exposure import Canary, Replace, Rollout, Shadow
 from everbake.core.metrics import AtLeast, AtMost, metric_name, metric_of
 from everbake.core.spec import (
     Better,
+    CostThreshold,
     GateSpec,
     GuardrailSpec,
     IfInconclusive,
@@ -276,6 +277,7 @@ class Recipe:
         triggers: what starts a run.
         rollout: how a version that was promoted takes over.
         limits: what a job may take.
+        threshold: what mistakes cost, for a score to become a decision.
     """
 
     name: str
@@ -291,6 +293,7 @@ class Recipe:
     triggers: NewData = NewData()
     rollout: Replace | Shadow | Canary | Rollout = _AT_ONCE
     limits: Limits = Limits()
+    threshold: CostThreshold | None = None
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
@@ -390,6 +393,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         threads=recipe.limits.threads,
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
+        threshold=recipe.threshold,
     )
 
 

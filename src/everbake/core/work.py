@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from everbake.core.bundle import Input
+from everbake.core.bundle import Input, Threshold
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
@@ -47,6 +47,7 @@ class TrainOrder:
         champion_rows: file with the set of rows that the champion was trained on.
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
+        threshold: with `refit`: of the version that was judged.
     """
 
     model: str
@@ -55,6 +56,7 @@ class TrainOrder:
     champion_rows: str | None
     most_held_out: int | None = None
     refit: bool = False
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
     rows: int
@@ -86,6 +89,7 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
