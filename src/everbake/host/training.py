@@ -21,6 +21,7 @@ from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, pack_rows, split, unpack_rows
+from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,12 +59,16 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     held = _held(order, recipe, table)
     rows = table.filter(pa.array(held.train))
     check_skew(recipe, rows)
+    threshold = order.threshold
+    if not order.refit:
+        threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
     candidate = _train(recipe, rows, context)
     judged = table.filter(pa.array(held.judge))
     _leave_rows(context.work, held, judged, recipe)
     sample = judged if judged.num_rows else rows.slice(0, _SAMPLE)
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
+    check_scores(answers, threshold)
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
     built = _compile(recipe, candidate.model, given, answers, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
@@ -75,10 +80,11 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         form=candidate.form,
         columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
         needed=_needed(recipe, candidate.model, inputs),
-        checks=_leakage(table, held, recipe),
+        checks=(*_leakage(table, held, recipe), *threshold_checks(threshold)),
         seconds=candidate.seconds,
         example=example_of(rows.select(inputs.column_names)),
         native_above=built.native_above,
+        threshold=threshold,
     )
 
 
