@@ -231,6 +231,7 @@ class BatchOrder:
         runtime: what answers: `native` is the version's own code.
         compiled: file of its compiled runtime, None for `native`.
         asked: by which version, which files, and where to.
+        threshold: from which score the version decides "positive", if it decides.
     """
 
     model: str
@@ -239,6 +240,7 @@ class BatchOrder:
     runtime: str
     compiled: str | None
     asked: BatchAsked
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

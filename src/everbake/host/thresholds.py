@@ -146,7 +146,7 @@ def _weights(recipe: Recipe, rows: pa.Table) -> Floats | None:
     return weights if weights.any() else None
 
 
-def _cheapest(  # noqa: PLR0913 - what was declared, how it was dealt, and what came of it
+def _cheapest(
     wanted: CostThreshold,
     folds: Folds,
     positive: Mask,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
 from everbake.core.decision import Check
 from everbake.core.recipe import Recipe, describe
@@ -70,7 +71,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     answers = predict(recipe, candidate.model, given)
     check_scores(answers, threshold)
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
-    built = _compile(recipe, candidate.model, given, answers, context)
+    built = _compile(recipe, candidate.model, given, answers, threshold, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     return TrainReport(
         rows=rows.num_rows,
@@ -164,12 +165,14 @@ def _compile(
     model: object,
     given: "pd.DataFrame",
     answers: Array,
+    threshold: Threshold | None,
     context: JobContext,
 ) -> Built:
     """Build the runtime; a model whose answers cannot be judged is not worth one."""
     if answers.shape[:1] != (len(given),):
         return Built("native", None, f"native: {answers.shape} answers for {len(given)} rows")
-    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed)
+    cut = None if threshold is None else threshold.value
+    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed, cut)
     if built.data is not None:
         (context.work / RUNTIME).write_bytes(built.data)
     return built
