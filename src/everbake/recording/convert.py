@@ -255,7 +255,7 @@ def _add(columns: tuple[list[Cell], ...], model: str, one: Answered) -> None:
     texts[: len(answers)] = [_text(each).decode() for each in answers]
     features[: len(one.rows)] = [_text(row).decode() for row in one.rows]
     scores[: len(answers)] = [_score(each) for each in answers]
-    decisions[: len(answers)] = one.decisions or []
+    decisions[: len(one.decisions or ())] = one.decisions or ()
     shared: tuple[Cell, ...] = (
         *(round(one.time * 1e6), model, one.version, one.role, one.key, one.seconds, one.error),
     )
