@@ -126,6 +126,7 @@ class JudgeOrder:
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
+        thresholds: frozen with champion, candidate and best version, as far as they have one.
     """
 
     model: str
@@ -138,6 +139,7 @@ class JudgeOrder:
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
+    thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Judging:
             checks=(*report.checks, *scored.checks),
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
+            thresholds=(self._threshold(pinned.champion_bundle), self._threshold(bundle), None),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
         failure = failure_of(outcome, log)
@@ -114,6 +115,10 @@ class Judging:
         if pinned.champion_bundle is None:
             return 0
         return max(0, report.rows - self._baker.read(pinned.champion_bundle).rows)
+
+    def _threshold(self, bundle: str | None) -> float | None:
+        frozen = None if bundle is None else self._baker.read(bundle).threshold
+        return None if frozen is None else frozen.value
 
     def _serves(
         self,
