@@ -66,8 +66,7 @@ def _forward(times: Times, groups: Hashes | None, count: int) -> list[Fold]:
     """
     ordered = np.sort(times)
     start = round(len(times) * _LEARNED)
-    edges = np.linspace(start, len(times), count + 1).round().astype(np.intp)
-    begins = np.unique(ordered[edges[:-1]])
+    begins = np.unique(ordered[start + (len(times) - start) * np.arange(count) // count])
     ends = np.append(begins[1:], np.inf)
     folds = []
     for begin, end in zip(begins, ends, strict=True):
