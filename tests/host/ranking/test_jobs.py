@@ -125,6 +125,9 @@ def test_the_lists_of_the_better_model_win(busy):
     champion = str(busy.folder / "score" / "answers.npy")
     decision = judged(busy, personal, report, champion)
     assert (decision["verdict"], decision["code"]) == ("promoted", "better")
+    # Users without an event in training are looked at apart, whether or not one asks for it.
+    segments = {each["name"]: each["n"] for each in decision["segments"]}
+    assert segments == {"cold_start = no": USERS, "cold_start = yes": 10}
     # The champion's events judge nobody.
     judge = np.load(busy.folder / "train" / "judge.npy")
     assert not unpack_rows((busy.folder / "before" / "trained.bin").read_bytes())[
