@@ -11,7 +11,6 @@ import pytest
 
 from everbake import AtLeast, Events, Gate, TimeSplit
 from everbake.core.dataset import Column
-from everbake.core.spec import Ranked
 from everbake.core.work import CheckOrder, JudgeOrder, Model, ScoreOrder, SessionOrder, TrainOrder
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.ranking.judging import judge_ranking
@@ -257,9 +256,3 @@ def test_requests_get_lists_of_the_length_they_ask_for(busy):
         session.join()
     assert [len(items) for items in reply["predictions"]] == [2, 8, 2]
     assert sorted(lengths, key=str) == [(["new"], 10), (["u1", "u2"], 2)]
-
-
-def test_a_recipe_says_by_what_it_is_judged(shop):
-    gate = Gate(ndcg(5), guardrails=[AtLeast(coverage(20), 0.1)])
-    assert shop.recipe(gate=gate).ranked == Ranked(Events("user", "item", "day"), 20)
-    assert shop.recipe(gate=Gate(len, better="higher")).ranked.k == 10
