@@ -7,6 +7,7 @@ from sklearn.metrics import accuracy_score, get_scorer, mean_squared_error
 from everbake import (
     AtLeast,
     AtMost,
+    CostThreshold,
     Events,
     Gate,
     GroupSplit,
@@ -116,6 +117,12 @@ def ranking(**changes):
         (lambda: ranking(recommend=predict), "EB203", r"recommend\(model, users, k\)"),
         (lambda: ranking(gate=Gate(accuracy_score)), "EB204", r"ndcg\(10\)"),
         (lambda: recipe(gate=Gate(ndcg(5))), "EB204", "Recipe.ranking"),
+        (lambda: CostThreshold(false_positive=1), "EB208", "false_negative"),
+        (lambda: CostThreshold(false_positive=0, false_negative=1), "EB204", "only their ratio"),
+        (lambda: CostThreshold(false_positive=1, false_negative=-2), "EB204", "false_negative"),
+        (lambda: CostThreshold(false_positive="1", false_negative=2), "EB204", "a finite number"),
+        (lambda: CostThreshold(false_positive=1, false_negative=2, folds=1), "EB204", "2 to 20"),
+        (lambda: recipe(threshold=0.5), "EB204", r"CostThreshold\(...\)"),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_what_would_be_right(declare, code, hint):
