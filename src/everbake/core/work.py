@@ -277,8 +277,11 @@ class ReplayOrder:
 
     Attributes:
         model: name of the recipe.
-        labelled: file with a JSON object a line: label, both answers, features.
+        labelled: file with a JSON object a line: label, both answers, the decision that was made
+            by the first of them, features.
+        threshold: from which score the version that answers again decides, if it decides.
     """
 
     model: str
     labelled: str
+    threshold: float | None = None

@@ -51,7 +51,8 @@ def seen_by(metric: Metric, answers: Array, threshold: float | None) -> Array:
     """What the metric is computed on: the answers, or the decisions that are made of them."""
     if metric.wants != "decisions" or threshold is None or not is_numeric(answers):
         return answers
-    return (answers >= threshold).astype(np.int64)
+    # In float64, as in serving: a score of float32 may lie on the other side in its own precision.
+    return (answers.astype(np.float64) >= threshold).astype(np.int64)
 
 
 def _misfit(answers: Array, y: Array, rules: Rules) -> str | None:
