@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Recipe,
         TimeSplit,
     )
-    from everbake.core.spec import CostThreshold, Table
+    from everbake.core.spec import CostThreshold, Events, Table
 
 __all__ = [
     "AtLeast",
@@ -29,6 +29,7 @@ __all__ = [
     "Check",
     "CostThreshold",
     "Decision",
+    "Events",
     "Gate",
     "GroupSplit",
     "HashSplit",
@@ -50,6 +51,7 @@ _HOMES = {
     "Check": "core.decision",
     "CostThreshold": "core.spec",
     "Decision": "core.decision",
+    "Events": "core.spec",
     "Gate": "core.recipe",
     "GroupSplit": "core.recipe",
     "HashSplit": "core.recipe",

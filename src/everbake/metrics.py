@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from everbake.core import metrics as losses
+from everbake.core.ranking import coverage, mean_average_precision, ndcg, popularity, recall_at
 from everbake.statistics import calibration
 
 __all__ = [
@@ -19,12 +20,17 @@ __all__ = [
     "brier_score_loss",
     "calibration_error",
     "calibration_slope_gap",
+    "coverage",
     "expected_calibration_error",
     "log_loss",
     "mean_absolute_error",
+    "mean_average_precision",
     "mean_squared_error",
+    "ndcg",
     "pinball_loss",
+    "popularity",
     "r2_score",
+    "recall_at",
     "root_mean_squared_error",
 ]
 

@@ -6,7 +6,7 @@ from everbake.core.bundle import Input, Threshold
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ class ScoreOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows to score.
         saved: the model.
+        ranked: what the table holds, where lists are wanted for the users of these rows.
     """
 
     model: str
@@ -109,6 +110,7 @@ class ScoreOrder:
     rows: int
     judge: str
     saved: Model
+    ranked: Ranked | None = None
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,14 @@ class JudgeOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
-        truth: file with the labels.
+        truth: file with the labels, of which a ranking recipe has none.
         candidate: file with the candidate's answers.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
         thresholds: frozen with champion, candidate and best version, as far as they have one.
+        trained: file with the set of rows that the candidate was trained on.
     """
 
     model: str
@@ -140,6 +143,7 @@ class JudgeOrder:
     has_champion: bool = False
     more_rows: int = 0
     thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
+    trained: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
 from everbake.core.decision import Check
+from everbake.core.ranking import COLD_START
 from everbake.core.recipe import Recipe, describe
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
@@ -21,7 +22,7 @@ from everbake.host.inputs import needed_columns
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, pack_rows, split, unpack_rows
+from everbake.host.splitting import Held, Mask, pack_rows, split, unpack_rows
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
     check_columns(recipe, table)
-    held = _held(order, recipe, table)
+    held = held_rows(order, recipe, table)
     rows = table.filter(pa.array(held.train))
     check_skew(recipe, rows)
     threshold = order.threshold
@@ -92,7 +93,9 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
 def check_columns(recipe: Recipe, table: pa.Table) -> None:
     """Raise RecipeError if the recipe names a column that the table does not have."""
     split = recipe.split
-    others = (recipe.data.weight, *recipe.gate.columns, getattr(split, "stratify", None))
+    made = () if recipe.events is None else (COLD_START,)
+    segments = [name for name in recipe.gate.columns if name not in made]
+    others = (recipe.data.weight, *segments, getattr(split, "stratify", None))
     for name in (*recipe.data.special.names, *others):
         if name is not None and name not in table.column_names:
             raise RecipeError(
@@ -104,9 +107,17 @@ def check_columns(recipe: Recipe, table: pa.Table) -> None:
             )
 
 
-def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
+def known_rows(recipe: Recipe, table: pa.Table) -> Mask:
+    """True for each row that has a label; an event must have a user, too."""
+    needed = (
+        [recipe.data.label] if recipe.events is None else [recipe.data.label, recipe.events.user]
+    )
+    return np.asarray(np.all([table.column(n).is_valid().to_numpy() for n in needed], axis=0))
+
+
+def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     """The split, of rows that have a label; with `refit`, everything is trained on."""
-    labelled = table.column(recipe.data.label).is_valid().to_numpy()
+    labelled = known_rows(recipe, table)
     if order.refit:
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
     champion = None
