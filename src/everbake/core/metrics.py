@@ -86,6 +86,13 @@ def metric_of(metric: Callable[..., float]) -> Metric | None:
     return carried if isinstance(carried, Metric) else known_metric(metric_name(metric))
 
 
+def carrying(function: Callable[..., float], known: Metric) -> Callable[..., float]:
+    """`function`, which from now on says itself what is known of it and is called so."""
+    function.__name__ = function.__qualname__ = known.name
+    setattr(function, _CARRIED, known)
+    return function
+
+
 def metric_name(metric: Callable[..., float]) -> str:
     """The name under which a metric is recorded."""
     return str(getattr(metric, "__name__", type(metric).__name__))
@@ -98,6 +105,28 @@ def positives(y: "Array") -> "Array":
     if y.dtype.kind in "biuf" and bool(np.all(np.isin(y, (-1, 0, 1)))):
         return np.asarray(y == 1)
     return np.asarray(y == np.unique(y)[-1])
+
+
+def decided(y: "Array", answers: "Array") -> "Array":
+    """True where a decision is positive: 1 or True, or the label that is positive in `y`.
+
+    Raises:
+        ValueError: the answers are scores.
+    """
+    import numpy as np
+
+    if answers.dtype.kind not in "biuf":
+        return np.asarray(answers == np.unique(y)[-1])
+    if not decisive(answers):
+        raise ValueError("it needs decisions (0 or 1), not scores: give the model a threshold")
+    return np.asarray(answers == 1)
+
+
+def decisive(answers: "Array") -> bool:
+    """Whether numbers are decisions, all of them 0 or 1 (or -1), and not scores."""
+    import numpy as np
+
+    return bool(np.all(np.isin(answers, (-1, 0, 1))))
 
 
 def squared_error(y: "Array", p: "Array") -> "Array":

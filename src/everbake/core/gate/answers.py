@@ -7,7 +7,7 @@ import numpy as np
 from everbake.core.gate.heldout import Array, Flags
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import is_numeric, present
-from everbake.core.metrics import Metric, known_metric, metric_of
+from everbake.core.metrics import Metric, decisive, known_metric, metric_of
 
 _KNOWN_MODULES = ("sklearn.", "everbake.")
 
@@ -35,9 +35,9 @@ def effective(rules: Rules) -> Metric:
     return metric_of(rules.metric) or Metric(rules.name, rules.better, float("nan"))
 
 
-def fault_of(answers: Array, y: Array, rules: Rules) -> Fault | None:
-    """What is wrong with a model's answers, or None."""
-    why = _misfit(answers, y, rules)
+def fault_of(answers: Array, y: Array, rules: Rules, threshold: float | None) -> Fault | None:
+    """What is wrong with a model's answers, or None; `threshold`: at which it decides."""
+    why = _misfit(answers, y, rules) or _undecided(answers, rules, threshold)
     if why is not None:
         return Fault(np.zeros(len(y), dtype=np.bool_), why)
     usable = present(answers)
@@ -69,6 +69,14 @@ def _misfit(answers: Array, y: Array, rules: Rules) -> str | None:
         told = ("text", "numbers") if _text(answers) else ("numbers", "text")
         return f"{told[0]} where the outcomes are {told[1]}"
     return None
+
+
+def _undecided(answers: Array, rules: Rules, threshold: float | None) -> str | None:
+    """Why answers are no decisions, where the metric wants such, or None."""
+    if effective(rules).wants != "decisions" or threshold is not None or not is_numeric(answers):
+        return None
+    known = answers[present(answers)]
+    return None if decisive(known) else "scores where decisions are needed: it has no threshold"
 
 
 def _one_answer_a_row(rules: Rules, y: Array) -> bool:
