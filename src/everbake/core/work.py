@@ -128,8 +128,8 @@ class JudgeOrder:
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
-        trained: file with the set of rows that the candidate was trained on.
         thresholds: frozen with champion, candidate and best version, as far as they have one.
+        trained: file with the set of rows that the candidate was trained on.
     """
 
     model: str
@@ -142,8 +142,8 @@ class JudgeOrder:
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
-    trained: str = ""
     thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
+    trained: str = ""
 
 
 @dataclass(frozen=True)
@@ -281,8 +281,11 @@ class ReplayOrder:
 
     Attributes:
         model: name of the recipe.
-        labelled: file with a JSON object a line: label, both answers, features.
+        labelled: file with a JSON object a line: label, both answers, the decision that was made
+            by the first of them, features.
+        threshold: from which score the version that answers again decides, if it decides.
     """
 
     model: str
     labelled: str
+    threshold: float | None = None

@@ -64,8 +64,8 @@ class Judging:
             checks=(*report.checks, *scored.checks),
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
-            trained=str(trained / "trained.bin"),
             thresholds=(self._threshold(pinned.champion_bundle), self._threshold(bundle), None),
+            trained=str(trained / "trained.bin"),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
         failure = failure_of(outcome, log)
