@@ -1,9 +1,10 @@
 """Ready metrics `(y_true, y_pred) -> float`, the usual ones named as in scikit-learn.
 
 The gate knows their direction, their best value and the fast interval of their difference, as it
-does for scikit-learn's functions of the same name; either may be given. All of them take sample
-weights. What is called with its own settings (`pinball_loss(0.9)`, `selection_rate_gap("sex")`)
-makes a metric, which may decide in `Gate(...)` or be a limit in `AtLeast(...)` and `AtMost(...)`.
+does for scikit-learn's functions of the same name; either may be given. All but those of ranked
+lists and of calibration take sample weights. What is called with its own settings
+(`pinball_loss(0.9)`, `selection_rate_gap("sex")`) makes a metric, which may decide in `Gate(...)`
+or be a limit in `AtLeast(...)` and `AtMost(...)`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from everbake.core import metrics as losses
+from everbake.core.calibration import (
+    calibration_error,
+    calibration_slope_gap,
+    expected_calibration_error,
+)
 from everbake.core.metrics import Metric
 from everbake.core.ranking import coverage, mean_average_precision, ndcg, popularity, recall_at
 from everbake.errors import UsageError
@@ -20,9 +26,12 @@ from everbake.errors import UsageError
 __all__ = [
     "accuracy_score",
     "brier_score_loss",
+    "calibration_error",
     "calibration_gap",
+    "calibration_slope_gap",
     "coverage",
     "equal_opportunity_gap",
+    "expected_calibration_error",
     "log_loss",
     "mean_absolute_error",
     "mean_average_precision",

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Decision
-from everbake.core.gate import Given, Rules, judge_rows, rail
+from everbake.core.gate import Given, Rules, Thresholds, judge_rows, rail, with_curves
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
@@ -17,6 +17,7 @@ from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
 from everbake.statistics.power import rows_for
+from everbake.statistics.thresholds import elkan_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,21 @@ FEWEST = 30  # held-out rows, below which intervals rest on too little
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
-    decision = judge_rows(_given(order, recipe), rules_of(recipe))
-    return with_enough(decision).with_checks(order.checks).to_dict()
+    given = _given(order, recipe)
+    decision = with_enough(judge_rows(given, rules_of(recipe)))
+    wanted = recipe.threshold
+    prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
+    return with_curves(decision, given, prices).with_checks(order.checks).to_dict()
+
+
+def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
+    """From which score each model decides; one without a threshold is taken to be calibrated."""
+    wanted = recipe.threshold
+    if wanted is None:
+        return order.thresholds
+    usual = elkan_threshold(wanted.false_positive, wanted.false_negative)
+    champion, candidate, best = (usual if one is None else one for one in order.thresholds)
+    return champion, candidate, best
 
 
 def _given(order: JudgeOrder, recipe: Recipe) -> Given:
@@ -51,6 +65,7 @@ def _given(order: JudgeOrder, recipe: Recipe) -> Given:
         segments={name: column(name) for name in recipe.gate.columns},
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
+        thresholds=_thresholds(order, recipe),
     )
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from everbake import AtLeast, Events, Gate, TimeSplit
 from everbake.core.dataset import Column
-from everbake.core.spec import Ranked
 from everbake.core.work import CheckOrder, JudgeOrder, Model, ScoreOrder, SessionOrder, TrainOrder
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.ranking.judging import judge_ranking
@@ -125,6 +124,9 @@ def test_the_lists_of_the_better_model_win(busy):
     champion = str(busy.folder / "score" / "answers.npy")
     decision = judged(busy, personal, report, champion)
     assert (decision["verdict"], decision["code"]) == ("promoted", "better")
+    # Users without an event in training are looked at apart, whether or not one asks for it.
+    segments = {each["name"]: each["n"] for each in decision["segments"]}
+    assert segments == {"cold_start = no": USERS, "cold_start = yes": 10}
     # The champion's events judge nobody.
     judge = np.load(busy.folder / "train" / "judge.npy")
     assert not unpack_rows((busy.folder / "before" / "trained.bin").read_bytes())[
@@ -254,9 +256,3 @@ def test_requests_get_lists_of_the_length_they_ask_for(busy):
         session.join()
     assert [len(items) for items in reply["predictions"]] == [2, 8, 2]
     assert sorted(lengths, key=str) == [(["new"], 10), (["u1", "u2"], 2)]
-
-
-def test_a_recipe_says_by_what_it_is_judged(shop):
-    gate = Gate(ndcg(5), guardrails=[AtLeast(coverage(20), 0.1)])
-    assert shop.recipe(gate=gate).ranked == Ranked(Events("user", "item", "day"), 20)
-    assert shop.recipe(gate=Gate(len, better="higher")).ranked.k == 10

@@ -64,6 +64,7 @@ class Judging:
             checks=(*report.checks, *scored.checks),
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
+            thresholds=(self._threshold(pinned.champion_bundle), self._threshold(bundle), None),
             trained=str(trained / "trained.bin"),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
@@ -118,6 +119,10 @@ class Judging:
             return 0
         return max(0, report.rows - self._baker.read(pinned.champion_bundle).rows)
 
+    def _threshold(self, bundle: str | None) -> float | None:
+        frozen = None if bundle is None else self._baker.read(bundle).threshold
+        return None if frozen is None else frozen.value
+
     def _serves(
         self,
         pinned: RunPinned,
@@ -130,7 +135,7 @@ class Judging:
         verdict = msgspec.json.decode(decision, type=_Verdict).verdict
         if not (pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(pinned, arrived, files, "refit")
+        again = self._baker.bake(pinned, arrived, files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 

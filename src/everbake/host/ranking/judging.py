@@ -63,6 +63,7 @@ def given_of(period: Period, recipe: Recipe, candidate: Array, champion: Array |
         champion=champion[counts] if champion is not None and len(champion) else champion,
         candidate=candidate[counts],
         rows=audience.take(counts),
+        groups=audience.users[counts],  # a row each: who follows whom means nothing
         segments={name: values[counts] for name, values in segments.items()},
     )
 
