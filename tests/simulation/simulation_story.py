@@ -8,7 +8,7 @@ from pathlib import Path
 import simulation_world as world_of
 from simulation_crash import Crash, Never, Wire
 
-from everbake.core.facts import encode, name_of
+from everbake.core.facts import Concluded, RunPinned, encode, name_of
 from everbake.core.loop import due, state_of
 from everbake.core.project import fold
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved
@@ -303,9 +303,11 @@ def _story(world):
 
 
 def _timeless(fact):
-    """A step of a rollout says how long the stage has lasted."""
+    """A step of a rollout says how long the stage has lasted; a run, how new its data are."""
     if isinstance(fact, RolloutMoved | RolloutEnded):
         return replace(fact, because="", evidence="")
+    if isinstance(fact, RunPinned | Concluded):
+        return replace(fact, data_time=None)
     return fact
 
 
@@ -328,6 +330,8 @@ def _blobs(world):
             if isinstance(value, str) and value:
                 named.add(value)
         named |= set(getattr(entry.fact, "blobs", ()))
+        if look := getattr(entry.fact, "look", None):
+            named.add(look.judged)
     for blob in sorted(named - world.blobs.keys()):
         yield f"blob {blob[:8]} is named by a fact and is not there"
 
