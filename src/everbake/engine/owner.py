@@ -261,10 +261,10 @@ class Owner:
         done: list[Concluded] = []
         with self._of(model).running:
             while True:
+                self.begin_rollout(model)  # or the next run's winner would take its place
                 state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
                 orders = due(state, self.ports.clock.now())
                 if not orders:
-                    self.begin_rollout(model)
                     self.await_release(model)
                     return done
                 done.append(self._bake(orders[0]))

@@ -53,7 +53,10 @@ def _failed(pinned: RunPinned, failure: Failure) -> TrainingFailed:
 
 
 def _looks(model: str, ports: Ports) -> tuple[Look, ...]:
-    """The ledger of looks: by which rows this model was decided about, the newest first."""
+    """The ledger of looks: by which rows this model was decided about, the newest first.
+
+    Where nobody served there was nothing to compare, and no error to make.
+    """
     rows = ports.ledger.rows("decisions", {"model": model}, newest=_MOST_LOOKS)
     return tuple(
         Look(
@@ -64,5 +67,5 @@ def _looks(model: str, ports: Ports) -> tuple[Look, ...]:
             judged=str(row["judged"]),
         )
         for row in rows
-        if row["judged"] is not None
+        if row["judged"] is not None and row["champion_before"] is not None
     )
