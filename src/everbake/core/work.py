@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from everbake.core.bundle import Input
+from everbake.core.bundle import Input, Threshold
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class TrainOrder:
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
         best_rows: file with those that the best version so far was trained on.
+        threshold: with `refit`: of the version that was judged.
     """
 
     model: str
@@ -57,6 +58,7 @@ class TrainOrder:
     most_held_out: int | None = None
     refit: bool = False
     best_rows: str | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
     rows: int
@@ -88,6 +91,7 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class ScoreOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows to score.
         saved: the model.
+        ranked: what the table holds, where lists are wanted for the users of these rows.
     """
 
     model: str
@@ -107,6 +112,7 @@ class ScoreOrder:
     rows: int
     judge: str
     saved: Model
+    ranked: Ranked | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ class JudgeOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
-        truth: file with the labels.
+        truth: file with the labels, of which a ranking recipe has none.
         candidate: file with the candidate's answers, None if it does not answer these rows.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
@@ -169,6 +175,8 @@ class JudgeOrder:
         best_name: what to call it.
         earlier: the sets of rows by which the model was decided about before.
         look: the number of this look, where it is known without them.
+        trained: file with the set of rows that the candidate was trained on.
+        thresholds: frozen with champion, candidate and best version, as far as they have one.
     """
 
     model: str
@@ -185,6 +193,8 @@ class JudgeOrder:
     best_name: str = ""
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    trained: str = ""
+    thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -301,6 +311,7 @@ class BatchOrder:
         runtime: what answers: `native` is the version's own code.
         compiled: file of its compiled runtime, None for `native`.
         asked: by which version, which files, and where to.
+        threshold: from which score the version decides "positive", if it decides.
     """
 
     model: str
@@ -309,6 +320,7 @@ class BatchOrder:
     runtime: str
     compiled: str | None
     asked: BatchAsked
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

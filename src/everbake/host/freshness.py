@@ -9,14 +9,14 @@ from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import read_table, rows_form
 from everbake.host.splitting import Learned, fresh, rows_in
-from everbake.host.training import JUDGE, TRUTH, save_array, truth_of
+from everbake.host.training import JUDGE, TRUTH, known_rows, save_array, truth_of
 
 
 def fresh_rows(order: FreshOrder, context: JobContext) -> FreshReport:
     """Leave the rows and their labels in `context.work`, as the training of a candidate does."""
     recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
-    labelled = table.column(recipe.data.label).is_valid().to_numpy()
+    labelled = known_rows(recipe, table)
     sets = ([order.candidate], order.others, [order.judged] if order.judged else [])
     learned = Learned(*(rows_in(paths, table.num_rows)[labelled] for paths in sets))
     judge = np.zeros(table.num_rows, np.bool_)

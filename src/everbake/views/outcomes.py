@@ -88,6 +88,7 @@ def _decision(row: Row) -> dict[str, Any]:
         "metric": judged["metric"],
         "checks": judged["checks"],
         "evidence": judged.get("evidence"),
+        "curves": judged.get("curves"),
     }
 
 

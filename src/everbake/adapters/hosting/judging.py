@@ -27,7 +27,8 @@ from everbake.errors import HealthError
 from everbake.ports import Blobs, Compared, Failure, TooFew
 from everbake.wire import JobOutcome
 
-_RAISED = "EB301"  # the user's code raised, as opposed to what limits or a crash did to it
+# The user's code raised, or gave what cannot be judged, as opposed to what limits or a crash did.
+_UNFIT = {"EB231", "EB301", "EB331"}
 _CANCELLED = "EB305"
 _JUDGED = "judged.bin"
 
@@ -66,7 +67,8 @@ class _Candidate:
         bundle: its bundle.
         folder: where the positions of the rows and their labels lie.
         scored: its answers on them.
-        rows: how many rows it has learned from.
+        trained: file with the set of rows that it has learned from.
+        rows: how many they are.
         earlier: the sets of rows that have decided before.
         look: the number of this look, where it is known without them.
     """
@@ -74,6 +76,7 @@ class _Candidate:
     bundle: str
     folder: Path
     scored: _Scored
+    trained: str
     rows: int
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
@@ -106,6 +109,7 @@ class Judging:
             bundle=bundle,
             folder=folder,
             scored=_Scored(str(folder / "answers.npy"), 0.0, report.checks),
+            trained=str(folder / "trained.bin"),
             rows=report.rows,
             earlier=tuple(Judged(self._path(look.judged), look.rows) for look in earlier),
         )
@@ -128,10 +132,15 @@ class Judging:
         scored = self._pending(run, pending, folder)
         if isinstance(scored, Failure):
             return scored
-        rows = self._baker.read(pending.bundle).rows
-        return self._compare(
-            run, _Candidate(pending.bundle, folder, scored, rows, look=pending.look)
+        candidate = _Candidate(
+            bundle=pending.bundle,
+            folder=folder,
+            scored=scored,
+            trained=self._baker.trained_rows(pending.bundle),
+            rows=self._baker.read(pending.bundle).rows,
+            look=pending.look,
         )
+        return self._compare(run, candidate)
 
     def _fresh(self, run: _Run, pending: Pending) -> FreshOrder:
         pinned, champion = run.pinned, run.pinned.champion_bundle
@@ -200,7 +209,17 @@ class Judging:
             best_name=f"version {pinned.best}",
             earlier=candidate.earlier,
             look=candidate.look,
+            trained=candidate.trained,
+            thresholds=(
+                self._threshold(pinned.champion_bundle),
+                self._threshold(candidate.bundle),
+                None if best.answers is None else self._threshold(pinned.best_bundle),
+            ),
         )
+
+    def _threshold(self, bundle: str | None) -> float | None:
+        frozen = None if bundle is None else self._baker.read(bundle).threshold
+        return None if frozen is None else frozen.value
 
     def _pending(self, run: _Run, pending: Pending, folder: Path) -> _Scored | Failure:
         """The answers of the candidate that is pending; one that does not answer is no good."""
@@ -208,7 +227,7 @@ class Judging:
         failure = failure_of(outcome, log)
         if failure is None:
             return self._scored(run, "own", outcome)
-        if failure.code != _RAISED:
+        if failure.code not in _UNFIT:
             return failure
         detail = f"version {pending.version} does not answer: {failure.error}"
         return _Scored(None, outcome.seconds, (Check("candidate", "fail", detail),))
@@ -222,7 +241,7 @@ class Judging:
         failure = failure_of(outcome, log)
         if failure is None:
             return self._scored(run, "score", outcome)
-        if failure.code != _RAISED:
+        if failure.code not in _UNFIT:
             what = f"the champion could not be scored: {failure.error}"
             return Failure("EB308", what, log, failure.again)
         # It cannot answer these rows: no reason to turn a candidate away that can.
@@ -256,6 +275,7 @@ class Judging:
             rows=run.rows,
             judge=str(folder / "judge.npy"),
             saved=Model(path, scored.artifact, scored.artifact_format),
+            ranked=run.pinned.spec.ranked,
         )
         return self._jobs.run(run.pinned, step, order, (scored.snapshot, scored.source))
 
@@ -273,7 +293,7 @@ class Judging:
         verdict = msgspec.convert(report.decision, _Verdict).verdict
         if not (run.pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(run.pinned, run.arrived, run.files, "refit")
+        again = self._baker.bake(run.pinned, run.arrived, run.files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 
