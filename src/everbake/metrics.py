@@ -1,23 +1,27 @@
 """Ready metrics `(y_true, y_pred) -> float`, the usual ones named as in scikit-learn.
 
 The gate knows their direction, their best value and the fast interval of their difference, as it
-does for scikit-learn's functions of the same name; either may be given. All of them take sample
-weights. What is called with its own settings (`pinball_loss(0.9)`, `selection_rate_gap("sex")`)
-makes a metric, which may decide in `Gate(...)` or be a limit in `AtLeast(...)` and `AtMost(...)`.
+does for scikit-learn's functions of the same name; either may be given. All but those of ranked
+lists and of calibration take sample weights. What is called with its own settings
+(`pinball_loss(0.9)`, `selection_rate_gap("sex")`) makes a metric, which may decide in `Gate(...)`
+or be a limit in `AtLeast(...)` and `AtMost(...)`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from everbake.core import metrics as losses
+from everbake.core.calibration import (
+    calibration_error,
+    calibration_slope_gap,
+    expected_calibration_error,
+)
 from everbake.core.metrics import Metric
 from everbake.core.ranking import coverage, mean_average_precision, ndcg, popularity, recall_at
 from everbake.errors import UsageError
-from everbake.statistics import calibration
 
 __all__ = [
     "accuracy_score",
@@ -157,55 +161,6 @@ def pinball_loss(quantile: float) -> MadeMetric:
 
     name = f"pinball_loss({quantile:g})"
     return _of_rows(Metric(name, "lower", 0.0, "mean", loss, "absolute"), loss)
-
-
-def _known(known: Metric) -> Callable[[MadeMetric], MadeMetric]:
-    return lambda function: losses.carrying(function, known)
-
-
-_CALIBRATION = Metric("calibration_error", "lower", 0.0, "classes", unit=True, probabilities=True)
-
-
-@_known(replace(_CALIBRATION, name="expected_calibration_error"))
-def expected_calibration_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mean gap between probability and share of positives, over 15 equally filled bins.
-
-    This is the usual figure. On few rows chance alone puts a gap into each bin (of calibrated
-    probabilities .09 in the mean on 200 rows): for a limit take `calibration_error`.
-
-    >>> round(expected_calibration_error([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5]), 3)
-    0.0
-    """
-    return calibration.calibration_error(*_probable(y_true, y_pred)).plug_in
-
-
-@_known(_CALIBRATION)
-def calibration_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Root of the mean squared gap between probability and share of positives, without chance.
-
-    Over 15 equally filled bins (Kumar, Liang and Ma 2019); 0 where chance explains all there is.
-
-    >>> round(calibration_error([0, 0, 0, 1] * 50, [0.75] * 200), 2)
-    0.5
-    """
-    return max(0.0, calibration.calibration_error(*_probable(y_true, y_pred)).root)
-
-
-@_known(replace(_CALIBRATION, name="calibration_slope_gap", unit=False))
-def calibration_slope_gap(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """How far the slope of the calibration line (Cox 1958) is from 1; NaN where there is none.
-
-    The slope is below 1 where probabilities are too extreme, above it where they are too timid.
-    """
-    try:
-        line = calibration.calibration_line(*_probable(y_true, y_pred))
-    except calibration.NotEstimableError:
-        return float("nan")
-    return abs(line.slope - 1)
-
-
-def _probable(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    return losses.positives(np.asarray(y_true)), np.asarray(y_pred, dtype=np.float64)
 
 
 def mean_cost(*, false_positive: float, false_negative: float) -> MadeMetric:

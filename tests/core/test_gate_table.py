@@ -243,6 +243,7 @@ class TestRecord:
             "decided_by",
             "surpasses",
             "best_broken",
+            "curves",
         }
         assert record["metric"]["n"] == record["evidence"]["differing"] == 60
         evidence = record["evidence"]

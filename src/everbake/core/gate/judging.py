@@ -85,7 +85,7 @@ def _alone(held: HeldOut, rules: Rules) -> tuple[float | None, str]:
     if reason is not None:
         return None, reason
     scorer = scorer_of(held, rules)
-    answers = seen_by(metric, held.candidate, held.thresholds[1])
+    answers = seen_by(metric, held.candidate, held.y, held.thresholds[1])
     try:
         value = scorer.finite(score(metric, scorer, answers, NEW), NEW)
     except UserCodeError as error:
