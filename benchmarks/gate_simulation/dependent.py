@@ -92,7 +92,9 @@ def _unequal(out, size):
             narrow = student(0.975, count - 1) * interval.sd / sqrt(len(d))
             hits.append((abs(interval.difference) <= narrow, interval.lower <= 0 <= interval.upper))
         out.shares(f"G = {count}", list(np.array(hits).T), published, 3000)
-        out.note(f"  too few effective groups in {100 * barred / len(hits):.0f} %: no interval then")
+        out.note(
+            f"  too few effective groups in {100 * barred / len(hits):.0f} %: no interval then"
+        )
 
 
 def _series(out, size):

@@ -1,18 +1,17 @@
-"""What the refresh rule promotes and rejects, by the size of the test set and the true difference."""
+"""What the refresh rule promotes and rejects, by number of rows and true difference."""
 
 import numpy as np
-
-from everbake.statistics.mean import wider_bounds
-
-from .rows import (
-    EQUAL_WITHIN,
+from gate_simulation.rows import (
     TOLERANCE,
+    by_known_sd,
+    by_student,
     moved,
     near_equal,
     normal_shapes,
     refresh,
-    refreshed,
+    seen,
     shapes,
+    worse,
 )
 
 RUNS = 200_000
@@ -31,15 +30,15 @@ POWER = {
     (0.5, 10_000): ((100, 100, 100, 97.5, 48.5, 0, 0), 1.25, (0, 51.5, 100, 100)),
 }
 RULES = {
-    "L >= -1 %": (lambda low, high: low >= -0.01, (5, 11, 35, 99.9), 0.35),
+    "L >= -1 %": (lambda found: found.lower >= -0.01, (5, 11, 35, 99.9), 0.35),
     "L >= -10 %, U >= 0": (
-        lambda low, high: (low >= -0.1) & (high >= 0),
+        lambda found: (found.lower >= -0.1) & (found.upper >= 0),
         (93, 97.5, 97.5, 97.5),
         2.15,
     ),
-    "U >= 0": (lambda low, high: high >= 0, (97.5, 97.5, 97.5, 97.5), 2.95),
-    "D >= 0": (lambda low, high: low + high >= 0, (50, 50, 50, 50), 0.48),
-    "L > 0": (lambda low, high: low > 0, (2.5, 2.5, 2.5, 2.5), 0.01),
+    "U >= 0": (lambda found: found.upper >= 0, (97.5, 97.5, 97.5, 97.5), 2.95),
+    "D >= 0": (lambda found: found.difference >= 0, (50, 50, 50, 50), 0.48),
+    "L > 0": (lambda found: found.lower > 0, (2.5, 2.5, 2.5, 2.5), 0.01),
 }
 SIZES = (50, 200, 1000, 10_000)
 # t6 errors: equal models, and worse by 5 %
@@ -59,90 +58,92 @@ def report(out, size):
     _pinned(out, size)
 
 
-def bounds_of_equal(kappa, n, runs):
-    """Intervals of normal differences of two equal models; a true difference only moves them."""
+def equal_models(kappa, n, runs):
+    """Normal differences of two equal models; a true difference only moves their intervals."""
     rng = np.random.default_rng([7, n, round(10 * kappa)])
-    return wider_bounds(normal_shapes(rng, n, runs, kappa))
+    return normal_shapes(rng, n, runs, kappa)
 
 
 def _normal(out, size):
-    out.heading("Refresh, normal d, P(promoted) %: equal +2 +5 -1 -2 -5 -10; P(rejected) 0 -2 -5 -10")
-    for (kappa, n), (promoted, harm, rejected) in POWER.items():
-        low, high = bounds_of_equal(kappa, n, size.runs(RUNS))
-        hits = [refresh(low + x, high + x)[0] for x in EFFECTS]
-        out.shares(f"kappa {kappa:g}, n = {n}: promoted", hits, promoted, RUNS)
-        hits = [refresh(low + x, high + x)[1] for x in REJECTED]
-        out.shares("  rejected", hits, rejected, RUNS)
-        worst = _harm(lambda a, b: refresh(a, b)[0], low, high)
-        out.means("  harm, % of the gap", [worst], [harm], RUNS, 0.01)
+    out.heading(
+        "Refresh, normal d: P(promoted) at +0 +2 +5 -1 -2 -5 -10 %, P(rejected) at 0 -2 -5 -10"
+    )
+    out.note("the reference has Student's interval alone; the product's stands below each line")
+    for (kappa, n), figures in POWER.items():
+        shape = equal_models(kappa, n, size.runs(RUNS))
+        _lines(out, f"kappa {kappa:g}, n = {n}: promoted", by_student(shape), figures)
+        _lines(out, "  wider: promoted", seen(shape), ((None,) * 7, None, (None,) * 4))
 
 
-def _harm(rule, low, high):
+def _lines(out, name, found, figures):
+    promoted, harm, rejected = figures
+    out.shares(name, [refresh(found.moved(x)) for x in EFFECTS], promoted, RUNS)
+    out.shares("  rejected", [worse(found.moved(x)) for x in REJECTED], rejected, RUNS)
+    out.means("  harm, % of the gap", [_harm(refresh, found)], [harm], RUNS, 0.01)
+
+
+def _harm(rule, found):
     """Loss times promotion where their mean is worst, in percent of the gap."""
     losses = np.arange(STEP, 0.4, STEP)
-    shares = [np.mean(rule(low - x, high - x)) for x in losses]
+    shares = [np.mean(rule(found.moved(-x))) for x in losses]
     worst = losses[np.argmax(losses * shares)]
-    return 100 * worst * rule(low - worst, high - worst)
+    return 100 * worst * rule(found.moved(-worst))
 
 
 def _others(out, size):
     out.heading("Other rules, kappa .2: P(promoted | equal) % at n = 50, 200, 1000, 10,000; harm")
-    bounds = [bounds_of_equal(0.2, n, size.runs(RUNS)) for n in SIZES]
+    every = [by_student(equal_models(0.2, n, size.runs(RUNS))) for n in SIZES]
     for name, (rule, published, harm) in RULES.items():
         unit = 0.1 if any(p % 1 for p in published) else 1
-        out.shares(name, [rule(*pair) for pair in bounds], published, RUNS, unit)
-        worst = max((_harm(rule, *pair) for pair in bounds), key=np.mean)
+        out.shares(name, [rule(found) for found in every], published, RUNS, unit)
+        worst = max((_harm(rule, found) for found in every), key=np.mean)
         out.means("  worst harm, % of the gap", [worst], [harm], RUNS, 0.01)
     for kappa, harm in ((0.2, 0.48), (0.5, 1.20)):
-        low, high = bounds_of_equal(kappa, 50, size.runs(RUNS))
-        out.means(f"lean, kappa {kappa:g}, n = 50: harm", [_harm(_lean, low, high)], [harm], RUNS, 0.01)
-        out.note(f"  lean, kappa {kappa:g}: P(promoted | equal) {100 * np.mean(_lean(low, high)):.1f} %")
+        found = by_student(equal_models(kappa, 50, size.runs(RUNS)))
+        out.means(f"lean, kappa {kappa:g}, n = 50: harm", [_harm(_lean, found)], [harm], RUNS, 0.01)
+        out.note(f"  P(promoted | equal) {100 * np.mean(_lean(found)):.1f} %")
 
 
-def _lean(low, high):
-    promoted, rejected = refresh(low, high)
-    return promoted | (~rejected & (low + high >= 0))
+def _lean(found):
+    return refresh(found) | (~worse(found) & (found.difference >= 0))
 
 
-def heavy(n, runs, kappa, worse):
-    """Whether the refresh rule promotes under heavy tails; `worse` is a share of the gap."""
-    rng = np.random.default_rng([33, n, round(100 * kappa), round(1000 * worse)])
+def heavy(n, runs, kappa, loss):
+    """Whether the refresh rule promotes under heavy tails; `loss` is a share of the gap."""
+    rng = np.random.default_rng([33, n, round(100 * kappa), round(1000 * loss)])
     own = OWN[kappa]
     gap = HEAVY_GAP + own**2
-    found = shapes(lambda k: near_equal(rng, 6, own, k, n, worse=worse) / gap, n, runs)
-    return refreshed(found)[0]
+    found = shapes(lambda k: near_equal(rng, 6, own, k, n, worse=loss) / gap, n, runs)
+    return refresh(seen(found))
 
 
 def _heavy(out, size):
     out.heading("Refresh, t6 errors, P(promoted) %: equal, worse by 5 %")
     for n, published in HEAVY.items():
-        hits = [heavy(n, size.runs(4 * HEAVY_RUNS[n]), 0.35, worse) for worse in (0.0, TOLERANCE)]
+        hits = [heavy(n, size.runs(4 * HEAVY_RUNS[n]), 0.35, loss) for loss in (0.0, TOLERANCE)]
         out.shares(f"kappa .35, n = {n}", hits, published, HEAVY_RUNS[n])
     for n in HEAVY:
-        hits = [heavy(n, size.runs(4 * HEAVY_RUNS[n]), 0.41, worse) for worse in (0.0, TOLERANCE)]
+        hits = [heavy(n, size.runs(4 * HEAVY_RUNS[n]), 0.41, loss) for loss in (0.0, TOLERANCE)]
         out.shares(f"kappa .41, n = {n}", hits, (None, None), 0)
     out.note("the reference names kappa .41; its figures are those of .35 here")
 
 
 def _pinned(out, size):
     out.heading("All three equal, kappa .2, P(promoted) %: alone, and with the best so far")
+    out.note("the reference knows the standard deviation; the product's figures stand below")
     for n, published in PINNED.items():
         rng, runs, own = np.random.default_rng([8, n]), size.runs(RUNS), 0.2 / np.sqrt(2 * n)
         new, old, best = own * rng.normal(size=(3, runs))
-        alone, both = _both(rng, n, runs, new - old, new - best)
-        out.shares(f"n = {n}", [alone, both], published, 20_000, 0.1 if n == 200 else 0.01)
-
-
-def _both(rng, n, runs, against_champion, against_best):
-    first, second = (
-        refreshed(_around(rng, n, runs, mean))[0] for mean in (against_champion, against_best)
-    )
-    return first, first & second
+        both = [_around(rng, n, runs, new - other) for other in (old, best)]
+        unit = 0.1 if n == 200 else 0.01
+        for name, interval, figures in (
+            (f"n = {n}", by_known_sd, published),
+            ("  wider", seen, (None, None)),
+        ):
+            alone, also = (refresh(interval(shape)) for shape in both)
+            out.shares(name, [alone, alone & also], figures, 20_000, unit)
 
 
 def _around(rng, n, runs, mean):
     shape = normal_shapes(rng, n, runs, 0.2)
     return moved(shape, mean - shape.mean)
-
-
-__all__ = ["EQUAL_WITHIN", "bounds_of_equal", "heavy", "report"]

@@ -9,18 +9,29 @@ from dataclasses import dataclass, field
 from math import log10, sqrt
 
 import numpy as np
+from scipy.stats import binom
 
 SIGMAS = 3.0
+_BEYOND = 0.0027  # of normal figures, beyond three standard errors
 _REPLICATED = "reference simulation"
 
 
 @dataclass
 class Report:
-    """Prints lines and remembers how many figures were compared and missed."""
+    """Prints lines and remembers how many figures were compared and missed.
+
+    Attributes:
+        compared: simulated figures that stand beside published ones.
+        beyond: those of them that are beyond three standard errors.
+        missed: the lines that hold them.
+        broken: promises and exact figures that do not hold.
+    """
 
     compared: int = 0
     beyond: int = 0
     missed: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    _above: str = ""
 
     def heading(self, text, source=_REPLICATED):
         """A heading, and where the published figures are from."""
@@ -40,7 +51,9 @@ class Report:
             runs: replications of the published figures; 0: they are exact.
             unit: of the last digit that is published.
         """
-        pairs = [(100 * float(np.mean(h)), h.size) if isinstance(h, np.ndarray) else h for h in hits]
+        pairs = [
+            (100 * float(np.mean(h)), h.size) if isinstance(h, np.ndarray) else h for h in hits
+        ]
         errors = [
             _share_error(ours, mine, wanted, runs)
             for (ours, mine), wanted in zip(pairs, published, strict=True)
@@ -52,7 +65,9 @@ class Report:
         """Means: one array of values for each published figure, `runs` replications behind it."""
         spreads = [float(np.std(v, ddof=1)) for v in values]
         own = [spread / sqrt(len(v)) for spread, v in zip(spreads, values, strict=True)]
-        errors = [spread * sqrt(1 / len(v) + 1 / runs) for spread, v in zip(spreads, values, strict=True)]
+        errors = [
+            spread * sqrt(1 / len(v) + 1 / runs) for spread, v in zip(spreads, values, strict=True)
+        ]
         means = [float(np.mean(v)) for v in values]
         self._line(name, means, max(own), published, errors, [unit] * len(errors))
 
@@ -64,46 +79,56 @@ class Report:
         """A share that must not exceed a limit, both in percent."""
         share = 100 * float(np.mean(hits))
         error = 100 * float(np.std(hits)) / sqrt(hits.size)
-        kept = share <= limit
-        print(f"  {name:<62} {share:6.2f} ± {error:.2f}  <= {limit:g} %  {self._told(name, kept)}")
+        told = _verdict(name, share <= limit, self.broken)
+        print(f"  {name:<66} {share:6.2f} ± {error:.2f}  <= {limit:g} %  {told}", flush=True)
 
     def within(self, name, hits, wanted, slack):
         """A percentage that must be within `slack` of the one wanted."""
         share = 100 * float(np.mean(hits))
         error = 100 * float(np.std(hits)) / sqrt(hits.size)
-        good = abs(share - wanted) <= slack
-        print(f"  {name:<62} {share:6.2f} ± {error:.2f}  {wanted:g} ± {slack:g}  {self._told(name, good)}")
+        told = _verdict(name, abs(share - wanted) <= slack, self.broken)
+        print(
+            f"  {name:<66} {share:6.2f} ± {error:.2f}  {wanted:g} ± {slack:g}  {told}", flush=True
+        )
 
     def holds(self, name, good, told):
         """Anything else that must be so."""
-        print(f"  {name:<62} {told}  {self._told(name, good)}", flush=True)
+        print(f"  {name:<66} {told}  {_verdict(name, good, self.broken)}", flush=True)
 
     def summary(self):
-        """The last lines; how many statements and figures were missed."""
-        chance = 0.0027 * self.compared
+        """Print the last lines; 1 if a promise is broken, or more figures missed than by chance."""
+        chance = _BEYOND * self.compared
         print(
-            f"\n{self.compared} figures beside published ones, {self.beyond} beyond three standard "
-            f"errors (chance alone: {chance:.1f}); {len(self.missed)} lines MISSED"
+            f"\n{self.compared} simulated figures beside published ones, {self.beyond} beyond "
+            f"three standard errors (by chance alone {chance:.1f}); {len(self.broken)} promises or "
+            "exact figures broken"
         )
-        for name in self.missed:
+        for name in (*self.missed, *self.broken):
             print(f"  MISSED: {name}")
-        return len(self.missed)
+        return int(bool(self.broken) or self.beyond > binom.ppf(0.999, self.compared, _BEYOND))
 
     def _line(self, name, values, error, published, errors, units):
+        self._above = self._above if name.startswith(" ") else name
+        full = name if name == self._above else f"{self._above}:{name}"
+        pairs = zip(values, published, errors, units, strict=True)
         far = [
-            wanted is not None and abs(value - wanted) > SIGMAS * e + 0.5001 * unit
-            for value, wanted, e, unit in zip(values, published, errors, units, strict=True)
+            wanted is not None and abs(value - wanted) > SIGMAS * spread + 0.5001 * unit
+            for value, wanted, spread, unit in pairs
         ]
-        self.compared += sum(wanted is not None for wanted in published)
-        self.beyond += sum(far)
-        ours, theirs = _told(values, units), _told(published, units)
+        if error:
+            self.compared += sum(wanted is not None for wanted in published)
+            self.beyond += sum(far)
+        told = _verdict(full, not any(far), self.missed if error else self.broken)
+        told = "" if all(wanted is None for wanted in published) else told
         spread = f" ± {error:.2g}" if error else ""
-        print(f"  {name:<44} {ours}{spread} | {theirs} {self._told(name, not any(far))}", flush=True)
+        theirs = f"| {_told(published, units)}" if told else ""
+        print(f"  {name:<48} {_told(values, units)}{spread} {theirs} {told}".rstrip(), flush=True)
 
-    def _told(self, name, good):
-        if not good:
-            self.missed.append(name)
-        return "ok" if good else "MISSED"
+
+def _verdict(name, good, where):
+    if not good:
+        where.append(name)
+    return "ok" if good else "MISSED"
 
 
 def _told(values: Sequence[float | None], units):

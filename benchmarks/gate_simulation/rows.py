@@ -8,12 +8,15 @@ and makes 200,000 sets of 10,000 rows a matter of a second.
 from dataclasses import dataclass, replace
 from functools import cache
 from math import sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from everbake.statistics.mean import Shape, wider_bounds
+from everbake.statistics.quantiles import normal, student
 
 TOLERANCE, EQUAL_WITHIN = 0.05, 0.01  # shares of the champion's gap, which is 1 here
+KAPPA = 0.2  # standard deviation of row differences by the gap, where nothing else is said
 CHUNK = 2_000_000  # rows at a time
 _POOL, _LONG = 20_000, 5000  # from so many rows on the skewness is as good as normal
 
@@ -72,16 +75,49 @@ def near_equal(rng, freedom, own, *size, worse=0.0):
 
 
 def moved(shape, by):
-    """The same rows, all better by `by`."""
+    """The same rows, each set better by `by`."""
     return replace(shape, mean=shape.mean + by)
 
 
-def refresh(lower, upper, tolerance=TOLERANCE, equal_within=EQUAL_WITHIN):
-    """Whether the refresh rule promotes, and whether it rejects."""
-    rejected = upper < -equal_within
-    return (lower >= -tolerance) & ~rejected, rejected
+class Seen(NamedTuple):
+    """Differences with their intervals: a number each, or arrays of many sets of rows."""
+
+    difference: Any
+    lower: Any
+    upper: Any
+
+    def moved(self, by):
+        """The same, all better by `by`."""
+        return Seen(self.difference + by, self.lower + by, self.upper + by)
 
 
-def refreshed(shape, level=0.05):
-    """`refresh` of sets of rows."""
-    return refresh(*wider_bounds(shape, level))
+def seen(shape, level=0.05):
+    """By the product's interval."""
+    return Seen(shape.mean, *wider_bounds(shape, level))
+
+
+def by_student(shape, level=0.05):
+    """By Student's interval alone, as most reference figures of normal rows have it."""
+    half = student(1 - level / 2, shape.n - 1) * shape.sd / sqrt(shape.n)
+    return Seen(shape.mean, shape.mean - half, shape.mean + half)
+
+
+def by_known_sd(shape, level=0.05):
+    """By the interval of normal rows whose standard deviation is known: `KAPPA`."""
+    half = normal(1 - level / 2) * KAPPA / sqrt(shape.n)
+    return Seen(shape.mean, shape.mean - half, shape.mean + half)
+
+
+def refresh(found, tolerance=TOLERANCE, equal_within=EQUAL_WITHIN):
+    """Whether the refresh rule promotes."""
+    return (found.lower >= -tolerance) & ~worse(found, equal_within)
+
+
+def worse(found, equal_within=EQUAL_WITHIN):
+    """Whether the refresh rule rejects."""
+    return found.upper < -equal_within
+
+
+def always(_look):
+    """The level of a rule that does not count its looks."""
+    return 0.05

@@ -10,47 +10,53 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+from gate_simulation.rows import (
+    EQUAL_WITHIN,
+    KAPPA,
+    TOLERANCE,
+    Seen,
+    always,
+    by_known_sd,
+    moved,
+    normal_shapes,
+    refresh,
+    seen,
+)
 from scipy.stats import norm
 
 from everbake.core.gate.looks import level_of
-from everbake.statistics.mean import wider_bounds
 
-from .rows import EQUAL_WITHIN, TOLERANCE, moved, normal_shapes, refresh
-
-DAYS, KAPPA, NOISE, RUNS = 365, 0.2, 0.005, 3000
+DAYS, NOISE, RUNS = 365, 0.005, 3000
 _FAR = 2 * float(norm.sf(3.29))  # the level at which the best model so far is replaced
 CANDIDATES = {
     "never better": lambda champion, z: champion - np.abs(z),
-    "retraining noise": lambda champion, z: z,
+    "retraining noise": lambda _champion, z: z,
     "drifting": lambda champion, z: champion + z,
 }
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Whether to promote by the difference and its interval; on which rows; against a pin or not."""
+    """Whether to promote by what is seen; on which rows; against a pin or not."""
 
-    promotes: Callable[..., Any]
+    promotes: Callable[[Seen], Any]
     n: int = 1000
     reused: bool = False
     pinned: bool = False
-    level: Callable[[int], float] = lambda look: 0.05
+    level: Callable[[int], float] = always
+    interval: Callable[..., Seen] = seen
 
 
-def _refresh(difference, lower, upper):
-    return refresh(lower, upper)[0]
+def _gain(found):
+    return found.lower > 0
 
 
-def _gain(difference, lower, upper):
-    return lower > 0
+def _not_much_worse(found):
+    return found.lower >= -TOLERANCE
 
 
-def _not_much_worse(difference, lower, upper):
-    return lower >= -TOLERANCE
-
-
-def _above(difference, lower, upper):
-    return difference > 0
+def _above(found):
+    return found.difference > 0
 
 
 # promotions, those of no better model, drift in % of the gap: for each of CANDIDATES
@@ -76,22 +82,27 @@ YEAR = {
         ((365, 365, -145.5), (365, 183, 0), (365, 182, 0.1)),
     ),
     "refresh, fresh rows, no pin": (
-        Rule(_refresh),
+        Rule(refresh),
         ((363, 363, -143.6), (361, 182, 0), (364, 181, 1.0)),
     ),
     "refresh and pin, fresh rows": (
-        Rule(_refresh, pinned=True),
+        Rule(refresh, pinned=True),
         ((13.2, 13.2, -3.74), (360, 181, 0.01), (326, 153, 12.4)),
     ),
-    "refresh and pin, n = 200": (
-        Rule(_refresh, n=200, pinned=True),
+    "refresh and pin, n = 200, sd known": (
+        Rule(refresh, n=200, pinned=True, interval=by_known_sd),
         ((17.3, 17.3, -5.56), (317, 159, 0.06), (294, 136, 13.7)),
     ),
+    "refresh and pin, n = 200": (
+        Rule(refresh, n=200, pinned=True),
+        ((None, None, None), (None, None, None), (None, None, None)),
+    ),
     "refresh and pin, n = 100,000": (
-        Rule(_refresh, n=100_000, pinned=True),
+        Rule(refresh, n=100_000, pinned=True),
         ((8.2, 8.2, -1.23), (191, 98, 0.53), (326, 144, 25.1)),
     ),
 }
+PARTS = ("promotions", "of no better model", "drift")
 # L >= -m only, also against the pin: where the champion ends that never gets better
 ONLY_NOT_MUCH_WORSE = {200: -5.6, 1000: -5.3, 100_000: -5.0}
 RATCHET = ("refresh, fresh rows, no pin", "refresh and pin, fresh rows")
@@ -114,12 +125,11 @@ def report(out, size, names=tuple(YEAR), candidates=tuple(CANDIDATES)):
 
 
 def _line(out, name, values, figures):
-    units = [0.01 if abs(f) < 10 and f != round(f, 1) else 0.1 if f != round(f) else 1 for f in figures]
-    out.note(name)
-    for what, value, figure, unit in zip(
-        ("promotions", "of no better model", "drift"), values, figures, units, strict=True
-    ):
-        out.means(f"  {what}", [value], [figure], RUNS, unit)
+    """Promotions, those of no better model, drift: each with the digits of the reference."""
+    for what, value, figure in zip(PARTS, values, figures, strict=True):
+        digits = 1 if figure is None else len(f"{figure:g}".partition(".")[2])
+        digits = 2 if abs(figure or 0) < 1 and figure is not None else digits
+        out.means(f"{name}: {what}", [value], [figure], RUNS, 10.0**-digits)
 
 
 def year(rule, candidate, runs):
@@ -133,14 +143,14 @@ def year(rule, candidate, runs):
         new = CANDIDATES[candidate](champion, NOISE * rng.normal(size=runs))
         fresh, others = own * rng.normal(size=(2, runs))
         luck = luck if rule.reused else others
-        seen = new + fresh
+        shown = new + fresh
         level = rule.level(day)
-        promoted, _ = _judged(rng, rule, seen - champion - luck, level)
+        promoted, _ = _judged(rng, rule, shown - champion - luck, level)
         if rule.pinned:
-            shown = np.where(is_best, luck, own * rng.normal(size=runs))
-            passed, shape = _judged(rng, rule, seen - best - shown, level)
+            of_best = np.where(is_best, luck, own * rng.normal(size=runs))
+            passed, shape = _judged(rng, rule, shown - best - of_best, level)
             promoted &= passed
-            moves = promoted & (wider_bounds(shape, _FAR)[0] > EQUAL_WITHIN)
+            moves = promoted & (rule.interval(shape, _FAR).lower > EQUAL_WITHIN)
             best = np.where(moves, new, best)
             is_best = np.where(promoted, moves, is_best)
         promotions += promoted
@@ -152,4 +162,4 @@ def year(rule, candidate, runs):
 def _judged(rng, rule, difference, level):
     shape = normal_shapes(rng, rule.n, len(difference), KAPPA)
     shape = moved(shape, difference - shape.mean)
-    return rule.promotes(difference, *wider_bounds(shape, level)), shape
+    return rule.promotes(rule.interval(shape, level)), shape
