@@ -81,7 +81,7 @@ def judged(shop, recipe, report, champion=None):
         has_champion=champion is not None,
         trained=str(folder / "trained.bin"),
     )
-    return judge_ranking(order, shop.context("judge", recipe))
+    return judge_ranking(order, shop.context("judge", recipe)).decision
 
 
 def test_a_candidate_is_trained_before_the_period_that_judges_it(busy):
