@@ -175,8 +175,8 @@ class JudgeOrder:
         best_name: what to call it.
         earlier: the sets of rows by which the model was decided about before.
         look: the number of this look, where it is known without them.
-        trained: file with the set of rows that the candidate was trained on.
         thresholds: frozen with champion, candidate and best version, as far as they have one.
+        trained: file with the set of rows that the candidate was trained on.
     """
 
     model: str
@@ -193,8 +193,8 @@ class JudgeOrder:
     best_name: str = ""
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
-    trained: str = ""
     thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
+    trained: str = ""
 
 
 @dataclass(frozen=True)
@@ -355,8 +355,11 @@ class ReplayOrder:
 
     Attributes:
         model: name of the recipe.
-        labelled: file with a JSON object a line: label, both answers, features.
+        labelled: file with a JSON object a line: label, both answers, the decision that was made
+            by the first of them, features.
+        threshold: from which score the version that answers again decides, if it decides.
     """
 
     model: str
     labelled: str
+    threshold: float | None = None

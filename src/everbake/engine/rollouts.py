@@ -84,7 +84,7 @@ def _plans(model: ModelState, champion: int, rollout: str, ports: Ports) -> list
 
 
 def _plan(part: PartSpec, spec: RecipeSpec, salt: str, before: Baseline) -> Plan:
-    metric = known_metric(spec.gate.metric)
+    metric = known_metric(spec.answer_metric)
     loss = None
     if metric is not None and metric.row_loss is not None:
         loss = Loss(metric.name, "rate" if metric.kind == "share" else "mean", part.margin)
@@ -106,7 +106,7 @@ def _plan(part: PartSpec, spec: RecipeSpec, salt: str, before: Baseline) -> Plan
     )
     plan = make_plan(options, before)
     if loss is None:
-        why = f"{spec.gate.metric} is no mean over rows that is known here"
+        why = f"{spec.gate.metric} is no mean over answers that is known here"
         return replace(plan, quality_note=why)
     return plan
 

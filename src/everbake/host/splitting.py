@@ -98,8 +98,8 @@ def fresh(table: pa.Table, spec: RecipeSpec, learned: Learned) -> Mask:
     """
     if spec.split.kind == "time":
         times = times_of(table, spec)
-        newest = times[learned.candidate].max(initial=-np.inf)
-        held = times >= newest
+        ages = times[learned.candidate]
+        held = times >= (ages.max() if len(ages) else -np.inf)
     else:
         held = held_out(table, spec)
     known = _with_copies(table, learned.candidate | learned.others)

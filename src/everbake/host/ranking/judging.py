@@ -1,7 +1,6 @@
 """The job that judges a candidate of a ranking recipe by lists that were made before."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from everbake.host.ranking.lists import decoded
 from everbake.host.ranking.period import Array, Period
 from everbake.host.ranking.training import ranked_of
 from everbake.host.rows import read_table
-from everbake.host.splitting import unpack_rows
+from everbake.host.splitting import rows_in
 
 
 def judge_ranking(order: JudgeOrder, context: JobContext) -> JudgeReport:
@@ -33,9 +32,7 @@ def judge_ranking(order: JudgeOrder, context: JobContext) -> JudgeReport:
 
 def _period(order: JudgeOrder, recipe: Recipe) -> Period:
     table = read_table(order.files, order.rows)
-    known = unpack_rows(Path(order.trained).read_bytes())
-    trained = np.zeros(table.num_rows, np.bool_)
-    trained[: len(known)] = known
+    trained = rows_in([order.trained], table.num_rows)
     return Period(table, ranked_of(recipe).events, np.load(order.judge), trained)
 
 
@@ -75,6 +72,7 @@ def given_of(
         candidate=candidate[counts],
         best=None if best is None else best[counts],
         rows=audience.take(counts),
+        groups=audience.users[counts],  # a row each: who follows whom means nothing
         segments={name: values[counts] for name, values in segments.items()},
     )
 
