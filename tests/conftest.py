@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from everbake.core.facts import FACTS, Concluded
-from everbake.core.spec import Events, RecipeSpec
+from everbake.core.spec import CostThreshold, Events, RecipeSpec
 
 # The machine's load is no property of the code: no deadlines. A failing example prints its seed.
 settings.register_profile("everbake", deadline=None, print_blob=True)
@@ -68,6 +68,7 @@ _PLAIN = {
     bool: st.booleans(),
     type(None): st.none(),
     Events: st.just(Events("who", "what", "when")),  # columns must differ
+    CostThreshold: st.builds(CostThreshold, st.floats(0.5, 9), st.floats(0.5, 9)),  # above 0
 }
 
 
