@@ -182,6 +182,7 @@ class TrainedModel:
         seconds: of the job.
         peak_memory: bytes.
         log: blob of the captured output.
+        new_rows: those of `rows` that were new to the version that was updated.
     """
 
     bundle: str
@@ -191,6 +192,7 @@ class TrainedModel:
     seconds: float
     peak_memory: int
     log: str
+    new_rows: int = 0
 
 
 @dataclass(frozen=True)

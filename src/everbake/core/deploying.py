@@ -31,6 +31,8 @@ def concluded(fact: Concluded, entry: Entry) -> tuple[Put, ...]:
         "last_attempt": fact.attempt,
         "last_again": int(fact.again),
         "last_ended": entry.time,
+        "updates": fact.updates,
+        "full_time": fact.full_time,
     }
     puts = [Put("runs", (fact.run,), run)]
     if fact.version is not None:
@@ -62,6 +64,9 @@ def _numbered(fact: Concluded, entry: Entry) -> list[Put]:
         "recipe": fact.recipe,
         "data_version": fact.data_version,
         "time": entry.time,
+        "base": fact.base,
+        "rows_learned": fact.rows,
+        "new_rows": fact.new_rows,
     }
     puts = [
         Put("versions", (fact.model, fact.version), columns),

@@ -54,6 +54,7 @@ class DataArrived:
         notices: what was unusual without being wrong.
         quarantine: the quarantined batch that was accepted, if it was one.
         reason: why it was accepted.
+        newest: the newest time among all rows so far, in seconds; None without a time column.
     """
 
     model: str
@@ -67,6 +68,7 @@ class DataArrived:
     notices: tuple[str, ...] = ()
     quarantine: str | None = None
     reason: str = ""
+    newest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,31 @@ class BatchAccepted:
 
 @dataclass(frozen=True)
 class RetrainRequested:
-    """A person asked for a run without new data or a new recipe."""
+    """A person asked for a run without new data or a new recipe.
+
+    With `full`, it trains from scratch where it would have updated the champion.
+    """
 
     model: str
     request: str
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the candidate of a run comes to know its rows.
+
+    Attributes:
+        base: the version that is taught the new rows; None: the candidate is trained from scratch.
+        bundle: and its bundle.
+        because: why from scratch, where the recipe has an `update`.
+        time: how new the data are, in seconds since 1970, where full trainings go by that.
+    """
+
+    base: int | None = None
+    bundle: str | None = None
+    because: str = ""
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +164,7 @@ class RunPinned:
         environment: blob that lists Python, packages, platform, commit and uncommitted changes.
         most_held_out: rows that a split in time holds out at most: more were not needed last time.
         spec: the recipe as plain data.
+        learning: whether the candidate is trained from scratch, or the champion taught new rows.
     """
 
     model: str
@@ -158,6 +182,7 @@ class RunPinned:
     environment: str
     most_held_out: int | None
     spec: RecipeSpec
+    learning: Learning = Learning()
 
 
 @dataclass(frozen=True)
@@ -174,6 +199,7 @@ class Trained:
         seconds: wall-clock time of the job.
         peak_memory: bytes.
         log: blob of what it printed.
+        new_rows: those of `rows` that were new to the version that was updated.
     """
 
     model: str
@@ -185,6 +211,7 @@ class Trained:
     seconds: float
     peak_memory: int
     log: str
+    new_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -255,6 +282,11 @@ class Concluded:
         again: a failed run that was not the user's fault.
         seconds: the time of its jobs.
         log: blob of what its jobs printed.
+        base: the version that was updated; None for one that was trained from scratch.
+        rows: rows that the version has learned from.
+        new_rows: those that were new to `base`.
+        updates: runs by update since the last full training, this one among them.
+        full_time: how new the data of that full training were, in seconds since 1970.
     """
 
     model: str
@@ -278,6 +310,11 @@ class Concluded:
     seconds: float = 0.0
     log: str = ""
     rolls: bool = False
+    base: int | None = None
+    rows: int = 0
+    new_rows: int = 0
+    updates: int = 0
+    full_time: float | None = None
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,19 @@ class PartSpec:
 
 
 @dataclass(frozen=True)
+class UpdateSpec:
+    """Models that learn on: when one is trained from scratch all the same.
+
+    Attributes:
+        after_runs: once so many runs have updated.
+        after_seconds: once the data are so much newer than those of the last full training.
+    """
+
+    after_runs: int | None = None
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class RecipeSpec:
     """A recipe as plain data, without functions: what the owner and the ledger see."""
 
@@ -265,3 +278,4 @@ class RecipeSpec:
     rows_form: str = "pandas"
     source: str = "recipe.py"
     rollout: tuple[PartSpec, ...] = ()
+    update: UpdateSpec | None = None

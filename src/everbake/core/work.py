@@ -37,6 +37,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A saved model that is to learn on.
+
+    Attributes:
+        name: what people call it, such as `version 3`.
+        saved: the model.
+        rows: file with the set of rows that it has learned from.
+    """
+
+    name: str
+    saved: Model
+    rows: str
+
+
+@dataclass(frozen=True)
 class TrainOrder:
     """Train a candidate.
 
@@ -47,6 +62,8 @@ class TrainOrder:
         champion_rows: file with the set of rows that the champion was trained on.
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
+        base: the model that is taught the rows it does not know; None: train from scratch.
+        because: why from scratch, where the recipe has an `update`.
     """
 
     model: str
@@ -55,6 +72,8 @@ class TrainOrder:
     champion_rows: str | None
     most_held_out: int | None = None
     refit: bool = False
+    base: Base | None = None
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,7 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        new_rows: those of `rows` that its base did not know.
     """
 
     rows: int
@@ -86,6 +106,7 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    new_rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import msgspec
 from everbake.core.decision import Verdict
 from everbake.core.facts import Concluded, Evaluated, RunPinned, Trained, TrainingFailed
 from everbake.core.loop import ModelState
+from everbake.core.updating import rhythm_after
 
 
 class _Verdict(msgspec.Struct):
@@ -34,6 +35,8 @@ def conclude(
     free = not model.held and model.rollout is None and model.champion == pinned.champion
     won = verdict == "promoted" and free
     rolls = won and bool(pinned.spec.rollout) and model.champion is not None
+    learned = pinned.learning.base is None or trained.new_rows > 0
+    updates, full_time = rhythm_after(pinned, model, counts=learned)
     return Concluded(
         model=pinned.model,
         run=pinned.run,
@@ -54,10 +57,16 @@ def conclude(
         candidate_before=model.candidate,
         seconds=trained.seconds + evaluated.seconds,
         log=trained.log,
+        base=pinned.learning.base,
+        rows=trained.rows,
+        new_rows=trained.new_rows,
+        updates=updates,
+        full_time=full_time,
     )
 
 
 def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Concluded:
+    updates, full_time = rhythm_after(pinned, model, counts=not failed.again)
     return Concluded(
         model=pinned.model,
         run=pinned.run,
@@ -78,4 +87,6 @@ def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Con
         error=f"{failed.code} {failed.error}",
         again=failed.again,
         log=failed.log,
+        updates=updates,
+        full_time=full_time,
     )

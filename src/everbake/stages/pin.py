@@ -1,10 +1,16 @@
 """The first step of a run: fix what it works on."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from everbake.core.facts import RunPinned
+from everbake.core.facts import DataArrived, Learning, RunPinned, expected, step_id
 from everbake.core.loop import ModelState, Retrain
+from everbake.core.updating import learning_of
 from everbake.ports import Ports
+
+if TYPE_CHECKING:
+    from everbake.core.tables import Row
 
 
 def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
@@ -25,7 +31,34 @@ def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
         environment=ports.training.environment(model.snapshot),
         most_held_out=_most_held_out(model, ports),
         spec=model.spec,
+        learning=_learning(model, ports),
     )
+
+
+def _learning(model: ModelState, ports: Ports) -> Learning:
+    """Whether the candidate is trained from scratch, or the champion taught the new rows."""
+    champion: Row = {"model": model.model, "version": model.champion}
+    known = ports.ledger.rows("versions", champion) if model.champion is not None else []
+    recipe = str(known[0]["recipe"]) if known else None
+    return learning_of(model, recipe, _data_time(model, ports), was_full=_was_full(model, ports))
+
+
+def _data_time(model: ModelState, ports: Ports) -> float | None:
+    """How new the data are, where that is asked: their newest time, but none to come."""
+    if model.spec.update is None or model.spec.update.after_seconds is None:
+        return None
+    entry = ports.ledger.find(str(model.data_fact))
+    newest = expected(entry, DataArrived).newest
+    arrived = 0.0 if entry is None else entry.time
+    return arrived if newest is None else min(newest, arrived)
+
+
+def _was_full(model: ModelState, ports: Ports) -> bool:
+    """Whether the last run failed through no fault of the user's, and trained from scratch."""
+    if not (model.last_again and model.last_run):
+        return False
+    last = expected(ports.ledger.find(step_id(model.last_run, "pin")), RunPinned)
+    return last.learning.base is None
 
 
 class _Metric(msgspec.Struct):

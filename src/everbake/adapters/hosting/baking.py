@@ -1,7 +1,8 @@
-"""Candidates: the job that trains one, and the bundle of all that it needs to answer."""
+"""Candidates: the job that trains or updates one, and the bundle of all that it needs to answer."""
 
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -10,9 +11,26 @@ from everbake.adapters.hosting.work import failure_of, report_of
 from everbake.core.bundle import Bundle, Input
 from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
-from everbake.core.work import TrainOrder, TrainReport
+from everbake.core.work import Base, Model, TrainOrder, TrainReport
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A job that made a model.
+
+    Attributes:
+        pinned: its run.
+        arrived: the newest data version that it has seen.
+        step: `train` or `refit`.
+        base: bundle of the model that was updated.
+    """
+
+    pinned: RunPinned
+    arrived: DataArrived
+    step: str
+    base: str | None
 
 
 class Baker:
@@ -24,60 +42,95 @@ class Baker:
         self._jobs = jobs
 
     def train(
-        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str = "train"
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
     ) -> tuple[JobOutcome, str]:
         """Do the job, unless its result lies there; and the blob of what it printed."""
-        order = TrainOrder(
+        return self._jobs.run(
+            pinned, "train", self._order(pinned, arrived, files), own_code(pinned)
+        )
+
+    def bake(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
+    ) -> TrainedModel | Failure:
+        """Train, or update the champion, and put the model into a bundle."""
+        outcome, log = self.train(pinned, arrived, files)
+        return self._kept(_Job(pinned, arrived, "train", pinned.learning.bundle), outcome, log)
+
+    def refit(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], candidate: str
+    ) -> TrainedModel | Failure:
+        """The candidate of this bundle, once more on all rows: trained, or updated by the rest."""
+        base = candidate if pinned.learning.bundle else None
+        order = replace(
+            self._order(pinned, arrived, files),
+            refit=True,
+            base=self._base("the candidate", base),
+        )
+        outcome, log = self._jobs.run(pinned, "refit", order, own_code(pinned))
+        return self._kept(_Job(pinned, arrived, "refit", base), outcome, log)
+
+    def _order(self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]) -> TrainOrder:
+        champion = pinned.champion_bundle
+        learning = pinned.learning
+        return TrainOrder(
             model=pinned.model,
             files=tuple(files),
             rows=arrived.first_row + arrived.rows,
-            champion_rows=self._champion_rows(pinned),
+            champion_rows=None if champion is None else self._rows(self.read(champion)),
             most_held_out=pinned.most_held_out,
-            refit=step == "refit",
+            base=self._base(f"version {learning.base}", learning.bundle),
+            because=learning.because,
         )
-        return self._jobs.run(pinned, step, order, own_code(pinned))
 
-    def bake(
-        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str = "train"
-    ) -> TrainedModel | Failure:
-        """Train (`step="refit"`: on all rows) and put the model into a bundle."""
-        outcome, log = self.train(pinned, arrived, files, step)
+    def _kept(self, job: _Job, outcome: JobOutcome, log: str) -> TrainedModel | Failure:
+        """What a job made, in a bundle."""
         failure = failure_of(outcome, log)
         if failure is not None:
             return failure
         report = report_of(outcome, TrainReport)
-        bundle = self._bundle(pinned, arrived, report, outcome, step)
         return TrainedModel(
-            bundle=self._blobs.put(bundle.encode()),
+            bundle=self._blobs.put(self._bundle(job, report, outcome).encode()),
             runtime=report.runtime,
             rows=report.rows,
             held_out=report.held_out,
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             log=log,
+            new_rows=report.new_rows,
         )
 
     def read(self, bundle: str) -> Bundle:
         """The bundle behind a digest."""
         return Bundle.decode(self._blobs.get(bundle))
 
-    def _champion_rows(self, pinned: RunPinned) -> str | None:
-        if pinned.champion_bundle is None:
-            return None
-        champion = self.read(pinned.champion_bundle)
-        self._blobs.get(champion.trained_rows)
-        return str(self._blobs.path(champion.trained_rows))
+    def saved(self, bundle: Bundle) -> Model:
+        """The model of a bundle, for a host."""
+        path = str(self._blobs.path(bundle.artifact))
+        return Model(path, bundle.artifact, bundle.artifact_format)
 
-    def _bundle(
-        self,
-        pinned: RunPinned,
-        arrived: DataArrived,
-        report: TrainReport,
-        outcome: JobOutcome,
-        step: str,
-    ) -> Bundle:
+    def _base(self, name: str, bundle: str | None) -> Base | None:
+        """The model that learns on; None for one that is trained from scratch."""
+        if bundle is None:
+            return None
+        held = self.read(bundle)
+        return Base(name, self.saved(held), self._rows(held))
+
+    def _rows(self, bundle: Bundle) -> str:
+        """The file with the rows that a version has learned from, once it was seen whole."""
+        self._blobs.get(bundle.trained_rows)
+        return str(self._blobs.path(bundle.trained_rows))
+
+    def _updates(self, job: _Job, report: TrainReport) -> int:
+        """Runs that have taught the model since it was trained from scratch."""
+        if job.base is None:
+            return 0
+        taught = job.step == "train" and report.new_rows > 0
+        return self.read(job.base).updates + int(taught)
+
+    def _bundle(self, job: _Job, report: TrainReport, outcome: JobOutcome) -> Bundle:
+        pinned, arrived = job.pinned, job.arrived
         private = pinned.spec.table.private
-        folder = self._jobs.folder(pinned.run, step)
+        folder = self._jobs.folder(pinned.run, job.step)
         compiled = report.runtime != "native"
         return Bundle(
             model=pinned.model,
@@ -97,12 +150,15 @@ class Baker:
             inputs=_inputs(report, arrived, private),
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
-            refit=step == "refit",
+            refit=job.step == "refit",
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             python=platform.python_version(),
             example={n: v for n, v in report.example.items() if n not in private},
             native_above=report.native_above,
+            base=job.base,
+            new_rows=report.new_rows,
+            updates=self._updates(job, report),
         )
 
 

@@ -127,7 +127,7 @@ class Judging:
         verdict = msgspec.json.decode(decision, type=_Verdict).verdict
         if not (pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(pinned, arrived, files, "refit")
+        again = self._baker.refit(pinned, arrived, files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 

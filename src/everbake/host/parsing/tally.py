@@ -130,6 +130,17 @@ def _extremes(values: pa.Array) -> tuple[float | None, float | None]:
     return (None, None) if low is None else (float(low), float(high))
 
 
+def newest_of(times: pa.Array) -> list[float]:
+    """The largest of some times, in seconds (a number is one already); empty without any."""
+    micros = pa.types.is_timestamp(times.type)
+    if not (micros or pa.types.is_integer(times.type) or pa.types.is_floating(times.type)):
+        return []
+    _, high = _extremes(times.cast(pa.int64()) if micros else times)
+    if high is None or not np.isfinite(high):
+        return []
+    return [high / 1e6 if micros else high]
+
+
 def _outside(watch: Watch, values: pa.Array) -> Mask:
     numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     low = -np.inf if watch.low is None else watch.low
