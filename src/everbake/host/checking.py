@@ -13,7 +13,7 @@ from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError
 from everbake.host.artifacts import load, save
-from everbake.host.calling import predict, recipe_of, train, with_features
+from everbake.host.calling import predict, recipe_of, train, update, with_features
 from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
 from everbake.host.protocol import JobContext
@@ -26,7 +26,7 @@ SAMPLE = 1_000
 
 
 def check(order: CheckOrder, context: JobContext) -> CheckReport:
-    """Train twice on a sample, predict, score, and compare features of all and of each row."""
+    """Train twice on a sample, predict, score, update, and compare features by row."""
     recipe = recipe_of(context.recipe, order.model)
     declared = Check("recipe", "pass", f"{order.model} imports and is well formed")
     if not order.files:
@@ -66,6 +66,7 @@ class _Trial:
             ("save", self._save),
             ("predict", self._predict),
             ("score", self._score),
+            *([("update", self._update)] if self.recipe.update else []),
         ]
         done: list[Check] = []
         for name, step in steps:
@@ -129,6 +130,28 @@ class _Trial:
         if decision.candidate is None:
             return f"warning: {decision.because}"
         return f"{rules.name} = {decision.candidate:.6g} on {judged.num_rows} rows"
+
+    def _update(self) -> str:
+        """What a run by update does: on the second half, to a model of the first."""
+        rows = self._rows()
+        half = rows.num_rows // 2
+        if not half:
+            return "warning: too few rows to train on some and update by others"
+        given = with_features(self.recipe, self.sample)
+        seed, log = self.context.seed, self.context.log
+        first = load(*save(train(self.recipe, rows.slice(0, half), seed, log)))
+        before = predict(self.recipe, first, given)
+        taught = load(*save(update(self.recipe, first, rows.slice(half), seed, log)))
+        after = predict(self.recipe, taught, given)
+        if after.shape != before.shape:
+            raise UserCodeError(
+                "EB317",
+                f"{after.shape} answers after an update, {before.shape} before",
+                mend="return a model of the same kind from update",
+            )
+        if same_answers(before, after):
+            return f"warning: {rows.num_rows - half} more rows changed no answer"
+        return f"{type(taught).__name__} of {half} rows, updated by {rows.num_rows - half} more"
 
     def _advice(self) -> list[Check]:
         if not self.recipe.refit:
