@@ -262,7 +262,7 @@ def test_a_file_that_was_changed_is_not_updated(tmp_path, files):
 def test_a_model_that_cannot_be_loaded_any_more_asks_for_a_full_training(tmp_path, files):
     old = first(tmp_path, files, recipe())
     old.file.write_bytes(b"cno_such_module\nModel\n.")  # a pickle of what is not there
-    with pytest.raises(UserCodeError, match=r"(?s)EB318.*version 1.*--full"):
+    with pytest.raises(UserCodeError, match=r"(?s)EB319.*version 1.*--full"):
         second(tmp_path, files, recipe(), old.base())
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from everbake.core.bundle import Input
+from everbake.core.bundle import Input, Threshold
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class TrainOrder:
         refit: train on all rows, hold nothing out.
         base: the model that is taught the rows it does not know; None: train from scratch.
         because: why from scratch, where the recipe has an `update`.
+        threshold: of the version that was judged (with `refit`) or is taught: it stays.
     """
 
     model: str
@@ -74,6 +75,7 @@ class TrainOrder:
     refit: bool = False
     base: Base | None = None
     because: str = ""
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class TrainReport:
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
         new_rows: those of `rows` that its base did not know.
+        threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
     rows: int
@@ -107,6 +110,7 @@ class TrainReport:
     example: dict[str, object]
     native_above: int | None = None
     new_rows: int = 0
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class ScoreOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows to score.
         saved: the model.
+        ranked: what the table holds, where lists are wanted for the users of these rows.
     """
 
     model: str
@@ -126,6 +131,7 @@ class ScoreOrder:
     rows: int
     judge: str
     saved: Model
+    ranked: Ranked | None = None
 
 
 @dataclass(frozen=True)
@@ -137,12 +143,14 @@ class JudgeOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
-        truth: file with the labels.
+        truth: file with the labels, of which a ranking recipe has none.
         candidate: file with the candidate's answers.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
+        trained: file with the set of rows that the candidate was trained on.
+        thresholds: frozen with champion, candidate and best version, as far as they have one.
     """
 
     model: str
@@ -155,6 +163,8 @@ class JudgeOrder:
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
+    trained: str = ""
+    thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -248,6 +258,7 @@ class BatchOrder:
         runtime: what answers: `native` is the version's own code.
         compiled: file of its compiled runtime, None for `native`.
         asked: by which version, which files, and where to.
+        threshold: from which score the version decides "positive", if it decides.
     """
 
     model: str
@@ -256,6 +267,7 @@ class BatchOrder:
     runtime: str
     compiled: str | None
     asked: BatchAsked
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError
 from everbake.host.artifacts import load, save
-from everbake.host.calling import predict, recipe_of, train, update, with_features
+from everbake.host.calling import predict, recipe_of, train, with_features
+from everbake.host.candidates import taught
 from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
 from everbake.host.protocol import JobContext
@@ -23,6 +24,7 @@ from everbake.host.splitting import Held, split
 from everbake.host.training import check_columns, truth_of
 
 SAMPLE = 1_000
+_FEWEST = 2  # rows to train on one and update by another
 
 
 def check(order: CheckOrder, context: JobContext) -> CheckReport:
@@ -44,6 +46,17 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
 
 def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec
     return describe(recipe, rows_form(recipe.train))
+
+
+def tried(name: str, step: Callable[[], str]) -> Check:
+    """What came of a step of a trial, which says how it went and may raise anything."""
+    try:
+        detail = step()
+    except EverbakeError as error:
+        return Check(name, "fail", writable(str(error)))
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
+    return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
 
 
 @dataclass
@@ -70,20 +83,11 @@ class _Trial:
         ]
         done: list[Check] = []
         for name, step in steps:
-            check = self._tried(name, step)
+            check = tried(name, step)
             done.append(check)
             if check.state == "fail":
                 break
         return [*done, *self._advice()]
-
-    def _tried(self, name: str, step: Callable[[], str]) -> Check:
-        try:
-            detail = step()
-        except EverbakeError as error:
-            return Check(name, "fail", writable(str(error)))
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
-        return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
 
     def _features(self) -> str:
         if self.recipe.features is None:
@@ -132,26 +136,22 @@ class _Trial:
         return f"{rules.name} = {decision.candidate:.6g} on {judged.num_rows} rows"
 
     def _update(self) -> str:
-        """What a run by update does: on the second half, to a model of the first."""
         rows = self._rows()
-        half = rows.num_rows // 2
-        if not half:
+        if rows.num_rows < _FEWEST:
             return "warning: too few rows to train on some and update by others"
         given = with_features(self.recipe, self.sample)
-        seed, log = self.context.seed, self.context.log
-        first = load(*save(train(self.recipe, rows.slice(0, half), seed, log)))
-        before = predict(self.recipe, first, given)
-        taught = load(*save(update(self.recipe, first, rows.slice(half), seed, log)))
-        after = predict(self.recipe, taught, given)
+        first, second = taught(self.recipe, rows, self.context)
+        before, after = (predict(self.recipe, model, given) for model in (first, second))
         if after.shape != before.shape:
             raise UserCodeError(
                 "EB317",
                 f"{after.shape} answers after an update, {before.shape} before",
                 mend="return a model of the same kind from update",
             )
+        half = rows.num_rows // 2
         if same_answers(before, after):
             return f"warning: {rows.num_rows - half} more rows changed no answer"
-        return f"{type(taught).__name__} of {half} rows, updated by {rows.num_rows - half} more"
+        return f"{type(second).__name__} of {half} rows, updated by {rows.num_rows - half} more"
 
     def _advice(self) -> list[Check]:
         if not self.recipe.refit:

@@ -2,13 +2,14 @@
 
 import hashlib
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Decision
-from everbake.core.gate import Given, Rules, judge_rows, rail
+from everbake.core.gate import Given, Rules, Thresholds, judge_rows, rail, with_curves
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
@@ -16,6 +17,7 @@ from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
 from everbake.statistics.power import rows_for
+from everbake.statistics.thresholds import elkan_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +28,21 @@ FEWEST = 30  # held-out rows, below which intervals rest on too little
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
-    decision = judge_rows(_given(order, recipe), rules_of(recipe))
-    return _with_enough(decision).with_checks(order.checks).to_dict()
+    given = _given(order, recipe)
+    decision = with_enough(judge_rows(given, rules_of(recipe)))
+    wanted = recipe.threshold
+    prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
+    return with_curves(decision, given, prices).with_checks(order.checks).to_dict()
+
+
+def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
+    """From which score each model decides; one without a threshold is taken to be calibrated."""
+    wanted = recipe.threshold
+    if wanted is None:
+        return order.thresholds
+    usual = elkan_threshold(wanted.false_positive, wanted.false_negative)
+    champion, candidate, best = (usual if one is None else one for one in order.thresholds)
+    return champion, candidate, best
 
 
 def _given(order: JudgeOrder, recipe: Recipe) -> Given:
@@ -50,18 +65,25 @@ def _given(order: JudgeOrder, recipe: Recipe) -> Given:
         segments={name: column(name) for name in recipe.gate.columns},
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
+        thresholds=_thresholds(order, recipe),
     )
 
 
-def _with_enough(decision: Decision) -> Decision:
-    """The decision with the number of rows that would have been enough, for the next split."""
+def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
+    """The decision with the number of rows that would have been enough, for the next split.
+
+    Args:
+        decision: what was decided.
+        rows_each: rows of the table for each of the units that were judged.
+    """
     evidence = decision.evidence
     if evidence is None or not evidence.sd or decision.champion is None:
         return decision
     enough = rows_for(evidence.sd, evidence.tolerance, evidence.level)
     if enough is None:
         return decision
-    return replace(decision, evidence=replace(evidence, rows_enough=max(FEWEST, enough)))
+    rows = ceil(max(FEWEST, enough) * rows_each)
+    return replace(decision, evidence=replace(evidence, rows_enough=rows))
 
 
 def _rows(order: JudgeOrder) -> "pd.DataFrame":

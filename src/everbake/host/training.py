@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
 from everbake.core.decision import Check
+from everbake.core.ranking import COLD_START
 from everbake.core.recipe import Recipe, describe
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.calling import featured, predict, recipe_of, with_features
-from everbake.host.candidates import trained, updated
+from everbake.host.candidates import candidate_of
 from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, Mask, pack_rows, split
-from everbake.host.updating import known_rows, only_new, told
+from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
+from everbake.host.updating import Lesson, lesson_of, rows_learned, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,47 +48,51 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
     check_columns(recipe, table)
-    held = _held(order, recipe, table)
-    base = known_rows(order.base.rows if order.base else None, table.num_rows)
-    if order.base is not None:
-        held = only_new(held, base)
-    learned = held.train | base
-    rows = table.filter(pa.array(held.train))
+    held = held_rows(order, recipe, table)
+    lesson = lesson_of(order, held)
+    rows = table.filter(pa.array(lesson.new))
     check_skew(recipe, rows)
-    candidate = (
-        trained(recipe, rows, context)
-        if order.base is None
-        else updated(recipe, order.base, rows, context)
-    )
+    threshold, taken_from = order.threshold, "" if order.base is None else order.base.name
+    if order.base is None and not order.refit:
+        threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
+    candidate = candidate_of(recipe, order.base, rows, context)
     judged = table.filter(pa.array(held.judge))
-    _leave_rows(context.work, learned, held.judge, truth_of(judged, recipe))
-    some = table.take(pa.array(np.flatnonzero(learned)[:_SAMPLE]))
+    _leave_rows(context.work, lesson.learned, held.judge, truth_of(judged, recipe))
+    some = table.take(pa.array(np.flatnonzero(lesson.learned)[:_SAMPLE]))
     sample = judged if judged.num_rows else some
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
+    check_scores(answers, threshold)
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
-    built = _compile(recipe, candidate.model, given, answers, context)
+    built = _compile(recipe, candidate.model, given, answers, threshold, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     return TrainReport(
-        rows=int(learned.sum()),
+        rows=int(lesson.learned.sum()),
         held_out=judged.num_rows,
         runtime=built.kind,
         why=built.why,
         form=candidate.form,
         columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
         needed=_needed(recipe, candidate.model, inputs),
-        checks=(*told(recipe, order, held, base), *_leakage(table, held, learned, recipe)),
+        checks=(
+            *told(recipe, order, lesson),
+            *_leakage(table, held, lesson, recipe),
+            *threshold_checks(threshold, taken_from),
+        ),
         seconds=candidate.seconds,
         example=example_of(some.select(inputs.column_names)),
         native_above=built.native_above,
         new_rows=rows.num_rows if order.base else 0,
+        threshold=threshold,
     )
 
 
 def check_columns(recipe: Recipe, table: pa.Table) -> None:
     """Raise RecipeError if the recipe names a column that the table does not have."""
     split = recipe.split
-    others = (recipe.data.weight, *recipe.gate.columns, getattr(split, "stratify", None))
+    made = () if recipe.events is None else (COLD_START,)
+    segments = [name for name in recipe.gate.columns if name not in made]
+    others = (recipe.data.weight, *segments, getattr(split, "stratify", None))
     for name in (*recipe.data.special.names, *others):
         if name is not None and name not in table.column_names:
             raise RecipeError(
@@ -97,13 +104,21 @@ def check_columns(recipe: Recipe, table: pa.Table) -> None:
             )
 
 
-def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
+def known_rows(recipe: Recipe, table: pa.Table) -> Mask:
+    """True for each row that has a label; an event must have a user, too."""
+    needed = (
+        [recipe.data.label] if recipe.events is None else [recipe.data.label, recipe.events.user]
+    )
+    return np.asarray(np.all([table.column(n).is_valid().to_numpy() for n in needed], axis=0))
+
+
+def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     """The split, of rows that have a label; with `refit`, everything is trained on."""
-    labelled = table.column(recipe.data.label).is_valid().to_numpy()
+    labelled = known_rows(recipe, table)
     if order.refit:
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
     spec = describe(recipe, rows_form(recipe.train))
-    champion = known_rows(order.champion_rows, table.num_rows)[labelled]
+    champion = rows_learned(order.champion_rows, table.num_rows)[labelled]
     held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
     if not held.train.any() and order.base is None:
         raise UserCodeError(
@@ -142,12 +157,14 @@ def _compile(
     model: object,
     given: "pd.DataFrame",
     answers: Array,
+    threshold: Threshold | None,
     context: JobContext,
 ) -> Built:
     """Build the runtime; a model whose answers cannot be judged is not worth one."""
     if answers.shape[:1] != (len(given),):
         return Built("native", None, f"native: {answers.shape} answers for {len(given)} rows")
-    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed)
+    cut = None if threshold is None else threshold.value
+    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed, cut)
     if built.data is not None:
         (context.work / RUNTIME).write_bytes(built.data)
     return built
@@ -160,15 +177,15 @@ def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     return needed_columns(answers, frame(inputs))
 
 
-def _leakage(table: pa.Table, held: Held, learned: Mask, recipe: Recipe) -> tuple[Check, ...]:
+def _leakage(table: pa.Table, held: Held, lesson: Lesson, recipe: Recipe) -> tuple[Check, ...]:
     """That no held-out row was trained on, by position, by content and in order of time."""
     checks = []
     if held.judge.any():
-        both = int((learned & held.judge).sum())
+        both = int((lesson.learned & held.judge).sum())
         detail = f"{both} held-out rows were trained on"
         checks.append(Check("leakage", "fail" if both else "pass", detail))
         if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
-            checks.append(_time_order(table.column(recipe.data.time), held, learned))
+            checks.append(time_order(table.column(recipe.data.time), held, lesson))
     if held.twins:
         detail = f"{held.twins} rows that equal a held-out row were left out"
         checks.append(Check("duplicates", "warn", detail))
@@ -181,15 +198,16 @@ def _leakage(table: pa.Table, held: Held, learned: Mask, recipe: Recipe) -> tupl
     return tuple(checks)
 
 
-def _time_order(times: pa.ChunkedArray, held: Held, learned: Mask) -> Check:
+def time_order(times: pa.ChunkedArray, held: Held, lesson: Lesson) -> Check:
+    """That nothing was learned which is newer than what judges."""
     oldest = min_of(times.filter(pa.array(held.judge)))
 
     def late(newest: Any) -> bool:  # noqa: ANN401 - a time, or a number
         return newest is not None and oldest is not None and newest > oldest
 
-    newest = max_of(times.filter(pa.array(learned)))
+    newest = max_of(times.filter(pa.array(lesson.learned)))
     detail = f"trained up to {newest}, judged from {oldest}"
-    if late(max_of(times.filter(pa.array(held.train)))):
+    if late(max_of(times.filter(pa.array(lesson.new)))):
         return Check("time_order", "fail", detail)
     # What the champion has learned long since, one that is made of it cannot forget.
     return Check("time_order", "warn" if late(newest) else "pass", detail)

@@ -1,6 +1,6 @@
 """What a model that learns on has learned from, and what is new to it."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,29 @@ from everbake.core.work import TrainOrder
 from everbake.host.splitting import Held, Mask, unpack_rows
 
 
-def known_rows(path: str | None, count: int) -> Mask:
+@dataclass(frozen=True)
+class Lesson:
+    """What a candidate learns from.
+
+    Attributes:
+        new: rows to train on; with a base, those that it does not know.
+        learned: rows that the candidate has learned from then, its base's among them.
+    """
+
+    new: Mask
+    learned: Mask
+
+
+def lesson_of(order: TrainOrder, held: Held) -> Lesson:
+    """What is to be learned of the rows that a split does not hold out."""
+    if order.base is None:
+        return Lesson(held.train, held.train)
+    known = rows_learned(order.base.rows, len(held.train))
+    new = held.train & ~known
+    return Lesson(new, new | known)
+
+
+def rows_learned(path: str | None, count: int) -> Mask:
     """Which of so many rows a model has learned from, by the file of its rows."""
     known = np.zeros(count, np.bool_)
     if path is not None:
@@ -20,22 +42,18 @@ def known_rows(path: str | None, count: int) -> Mask:
     return known
 
 
-def only_new(held: Held, base: Mask) -> Held:
-    """The split where the rows to learn from are those that the base does not know."""
-    return replace(held, train=held.train & ~base)
-
-
-def told(recipe: Recipe, order: TrainOrder, held: Held, base: Mask) -> tuple[Check, ...]:
+def told(recipe: Recipe, order: TrainOrder, lesson: Lesson) -> tuple[Check, ...]:
     """How the candidate came to know its rows, where the recipe lets models learn on."""
     if recipe.update is None:
         return ()
-    new = int(held.train.sum())
+    new = int(lesson.new.sum())
     if order.base is None:
         why = f", because {order.because}" if order.because else ""
         return (Check("learning", "pass", f"trained on all {new:,} rows{why}"),)
-    every = int((held.train | base).sum())
     if not new:
         detail = f"no row is new to {order.base.name}: the candidate is the same model"
         return (Check("learning", "warn", detail),)
-    detail = f"updated from {order.base.name} with {new:,} new rows; it knows {every:,}"
+    detail = (
+        f"updated from {order.base.name} with {new:,} new rows; it knows {lesson.learned.sum():,}"
+    )
     return (Check("learning", "pass", detail),)

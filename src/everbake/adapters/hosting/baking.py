@@ -8,9 +8,10 @@ import msgspec
 
 from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
-from everbake.core.bundle import Bundle, Input
+from everbake.core.bundle import Bundle, Input, ranking_inputs
 from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.spec import RecipeSpec
 from everbake.core.work import Base, Model, TrainOrder, TrainReport
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
@@ -59,12 +60,16 @@ class Baker:
     def refit(
         self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], candidate: str
     ) -> TrainedModel | Failure:
-        """The candidate of this bundle, once more on all rows: trained, or updated by the rest."""
+        """The candidate of this bundle, once more on all rows: trained, or updated by the rest.
+
+        What was frozen with the candidate stays.
+        """
         base = candidate if pinned.learning.bundle else None
         order = replace(
             self._order(pinned, arrived, files),
             refit=True,
             base=self._base("the candidate", base),
+            threshold=self.read(candidate).threshold,
         )
         outcome, log = self._jobs.run(pinned, "refit", order, own_code(pinned))
         return self._kept(_Job(pinned, arrived, "refit", base), outcome, log)
@@ -80,6 +85,7 @@ class Baker:
             most_held_out=pinned.most_held_out,
             base=self._base(f"version {learning.base}", learning.bundle),
             because=learning.because,
+            threshold=self.read(learning.bundle).threshold if learning.bundle else None,
         )
 
     def _kept(self, job: _Job, outcome: JobOutcome, log: str) -> TrainedModel | Failure:
@@ -129,7 +135,8 @@ class Baker:
 
     def _bundle(self, job: _Job, report: TrainReport, outcome: JobOutcome) -> Bundle:
         pinned, arrived = job.pinned, job.arrived
-        private = pinned.spec.table.private
+        inputs = _inputs(report, arrived, pinned.spec)
+        private = {each.name for each in inputs if each.private}
         folder = self._jobs.folder(pinned.run, job.step)
         compiled = report.runtime != "native"
         return Bundle(
@@ -147,7 +154,7 @@ class Baker:
             why_runtime=report.why,
             artifact=self._blobs.put_file(folder / "model.bin"),
             artifact_format=report.form,
-            inputs=_inputs(report, arrived, private),
+            inputs=inputs,
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
             refit=job.step == "refit",
@@ -159,13 +166,16 @@ class Baker:
             base=job.base,
             new_rows=report.new_rows,
             updates=self._updates(job, report),
+            threshold=report.threshold,
         )
 
 
-def _inputs(
-    report: TrainReport, arrived: DataArrived, private: tuple[str, ...]
-) -> tuple[Input, ...]:
+def _inputs(report: TrainReport, arrived: DataArrived, spec: RecipeSpec) -> tuple[Input, ...]:
     """The columns of a request: types as stored, nulls as the contract allows them."""
+    private = spec.table.private
+    if spec.ranked is not None:
+        hidden = spec.ranked.events.user in private
+        return ranking_inputs(report.columns[0].type, private=hidden)
     contract = msgspec.json.decode(arrived.contract, type=Contract)
 
     def nullable(name: str) -> bool:
