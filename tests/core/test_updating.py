@@ -30,7 +30,7 @@ SERVING = ModelState(
     "m", "r", 1, "f", 1, "s", "recipe.py", SPEC,
     champion=3, champion_bundle="b3", run_n=9, updates=2, full_time=10 * DAY,
 )  # fmt: skip
-TAUGHT = Learning(3, "b3", time=12 * DAY)
+TAUGHT = Learning(3, "b3")
 
 
 def decided(model=SERVING, recipe="r", time=12 * DAY, *, was_full=False, **update):
@@ -40,7 +40,7 @@ def decided(model=SERVING, recipe="r", time=12 * DAY, *, was_full=False, **updat
 
 
 def test_without_an_update_there_is_nothing_to_say():
-    assert decided(replace(SERVING, spec=replace(SPEC, update=None))) == Learning(time=12 * DAY)
+    assert decided(replace(SERVING, spec=replace(SPEC, update=None))) == Learning()
 
 
 def test_the_champion_is_taught_for_ever_if_nothing_else_is_asked():
@@ -64,7 +64,7 @@ def test_what_asks_for_a_training_from_scratch(asked, why):
         spec = replace(SPEC, update=UpdateSpec(after_seconds=asked.pop("after_seconds")))
         asked["model"] = replace(asked["model"], spec=spec)
     told = decided(**asked)
-    assert (told.base, told.bundle, told.time) == (None, None, 12 * DAY)
+    assert (told.base, told.bundle) == (None, None)
     assert why in told.because
 
 
@@ -80,10 +80,11 @@ def test_what_is_not_due_yet_is_not_done(asked):
     assert decided(**asked) == TAUGHT
 
 
-def pinned(learning):
+def pinned(learning, time=None):
     return RunPinned(
-        "m", "run", "c", "data", 1, 1, "r", 1, "s", 3, "b3", 0, "e", None, SPEC, learning
-    )
+        "m", "run", "c", "data", 1, 1, "r", 1, "s", 3, "b3", 0, "e", None, SPEC,
+        data_time=time, learning=learning,
+    )  # fmt: skip
 
 
 @given(st.integers(1, 6), st.lists(st.sampled_from(["ends", "again", "nothing"]), max_size=60))
@@ -107,7 +108,7 @@ def test_full_trainings_come_after_as_many_updates_as_were_chosen(every, outcome
 
 
 def test_the_time_of_a_full_training_is_kept_through_updates():
-    full = Learning(because="first", time=7.0)
-    assert rhythm_after(pinned(full), SERVING, counts=True) == (0, 7.0)
-    assert rhythm_after(pinned(TAUGHT), SERVING, counts=True) == (3, 10 * DAY)
-    assert rhythm_after(pinned(full), SERVING, counts=False) == (2, 10 * DAY)
+    full = pinned(Learning(because="first"), 7.0)
+    assert rhythm_after(full, SERVING, counts=True) == (0, 7.0)
+    assert rhythm_after(pinned(TAUGHT, 11.0), SERVING, counts=True) == (3, 10 * DAY)
+    assert rhythm_after(full, SERVING, counts=False) == (2, 10 * DAY)

@@ -139,7 +139,7 @@ class Parsed:
         notices: worth a look, but accepted.
         contract: the contract once the batch is accepted; None with findings.
         seconds: how long it took.
-        newest: the newest time among the rows, in seconds; None without a time column.
+        newest: the newest time among the rows, in seconds since 1970; None without times.
     """
 
     rows: int

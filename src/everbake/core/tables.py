@@ -26,8 +26,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "models": """recipe recipe_number recipe_fact recipe_n snapshot source spec held paused
             rows data_version data_fact data_n contract covered covered_recipe versions running
             run_n retrain_fact retrain_n last_run last_cause last_kind last_attempt last_again
-            last_ended champion champion_bundle candidate winner winner_bundle rollout full_n
-            updates full_time""",
+            last_ended champion champion_bundle candidate winner winner_bundle rollout
+            candidate_fact candidate_recipe candidate_due candidate_since best best_bundle
+            full_n updates full_time""",
         "data_versions": """n digest rows first_row table_version fact time sources notices
             quarantine""",
         "quarantine": """n digest rows findings findings_count sources blobs state reason
@@ -37,7 +38,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
             seconds""",
         "versions": """n state served replaced run bundle runtime recipe data_version time base
             rows_learned new_rows""",
-        "decisions": "n model version decision champion_before time",
+        "decisions": """n model version decision champion_before time look level rows digest judged
+            best_before surpasses""",
         "deployments": """version bundle previous previous_bundle generation time challenger
             challenger_bundle rollout kind unit salt share""",
         "rollouts": """n model version bundle champion plan part stage state opened part_opened

@@ -15,18 +15,18 @@ def learning_of(
     Args:
         model: the model's state.
         champion_recipe: digest of the recipe that the champion came from.
-        time: how new the data are, in seconds since 1970; None where it does not matter.
+        time: how new the data are, in seconds since 1970.
         was_full: whether the run that is being tried again trained from scratch.
     """
     update = model.spec.update
     if update is None:
-        return Learning(time=time)
+        return Learning()
     because = _why_full(model, update, champion_recipe, time)
     if not because and was_full:
         because = "the run before it, which failed, was to train in full"
     if because:
-        return Learning(because=because, time=time)
-    return Learning(model.champion, model.champion_bundle, time=time)
+        return Learning(because=because)
+    return Learning(model.champion, model.champion_bundle)
 
 
 def _why_full(
@@ -73,5 +73,5 @@ def rhythm_after(pinned: RunPinned, model: ModelState, *, counts: bool) -> tuple
     if not counts:
         return model.updates, model.full_time
     if pinned.learning.base is None:
-        return 0, pinned.learning.time
+        return 0, pinned.data_time
     return model.updates + 1, model.full_time

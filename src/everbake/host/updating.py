@@ -1,14 +1,11 @@
 """What a model that learns on has learned from, and what is new to it."""
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from everbake.core.decision import Check
 from everbake.core.recipe import Recipe
 from everbake.core.work import TrainOrder
-from everbake.host.splitting import Held, Mask, unpack_rows
+from everbake.host.splitting import Held, Mask, rows_in
 
 
 @dataclass(frozen=True)
@@ -28,18 +25,9 @@ def lesson_of(order: TrainOrder, held: Held) -> Lesson:
     """What is to be learned of the rows that a split does not hold out."""
     if order.base is None:
         return Lesson(held.train, held.train)
-    known = rows_learned(order.base.rows, len(held.train))
+    known = rows_in([order.base.rows], len(held.train))
     new = held.train & ~known
     return Lesson(new, new | known)
-
-
-def rows_learned(path: str | None, count: int) -> Mask:
-    """Which of so many rows a model has learned from, by the file of its rows."""
-    known = np.zeros(count, np.bool_)
-    if path is not None:
-        learned = unpack_rows(Path(path).read_bytes())
-        known[: len(learned)] = learned[:count]
-    return known
 
 
 def told(recipe: Recipe, order: TrainOrder, lesson: Lesson) -> tuple[Check, ...]:

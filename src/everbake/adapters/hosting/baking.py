@@ -13,6 +13,7 @@ from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.spec import RecipeSpec
 from everbake.core.work import Base, Model, TrainOrder, TrainReport
+from everbake.errors import HealthError
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
 
@@ -75,14 +76,14 @@ class Baker:
         return self._kept(_Job(pinned, arrived, "refit", base), outcome, log)
 
     def _order(self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]) -> TrainOrder:
-        champion = pinned.champion_bundle
-        learning = pinned.learning
+        champion, learning = pinned.champion_bundle, pinned.learning
         return TrainOrder(
             model=pinned.model,
             files=tuple(files),
             rows=arrived.first_row + arrived.rows,
-            champion_rows=None if champion is None else self._rows(self.read(champion)),
+            champion_rows=None if champion is None else self.trained_rows(champion),
             most_held_out=pinned.most_held_out,
+            best_rows=self.best_rows(pinned),
             base=self._base(f"version {learning.base}", learning.bundle),
             because=learning.because,
             threshold=self.read(learning.bundle).threshold if learning.bundle else None,
@@ -114,17 +115,30 @@ class Baker:
         path = str(self._blobs.path(bundle.artifact))
         return Model(path, bundle.artifact, bundle.artifact_format)
 
+    def trained_rows(self, bundle: str) -> str:
+        """The file with the set of rows that a version was trained on.
+
+        Raises:
+            HealthError: it is gone, or damaged.
+        """
+        rows = self.read(bundle).trained_rows
+        self._blobs.get(rows)
+        return str(self._blobs.path(rows))
+
+    def best_rows(self, pinned: RunPinned) -> str | None:
+        """The same of the best version so far; None if it is the champion, or damaged."""
+        if pinned.best_bundle in (None, pinned.champion_bundle):
+            return None
+        try:
+            return self.trained_rows(str(pinned.best_bundle))
+        except HealthError:
+            return None  # it cannot judge anybody any more, and its evaluation says so
+
     def _base(self, name: str, bundle: str | None) -> Base | None:
         """The model that learns on; None for one that is trained from scratch."""
         if bundle is None:
             return None
-        held = self.read(bundle)
-        return Base(name, self.saved(held), self._rows(held))
-
-    def _rows(self, bundle: Bundle) -> str:
-        """The file with the rows that a version has learned from, once it was seen whole."""
-        self._blobs.get(bundle.trained_rows)
-        return str(self._blobs.path(bundle.trained_rows))
+        return Base(name, self.saved(self.read(bundle)), self.trained_rows(bundle))
 
     def _updates(self, job: _Job, report: TrainReport) -> int:
         """Runs that have taught the model since it was trained from scratch."""

@@ -131,14 +131,11 @@ def _extremes(values: pa.Array) -> tuple[float | None, float | None]:
 
 
 def newest_of(times: pa.Array) -> list[float]:
-    """The largest of some times, in seconds (a number is one already); empty without any."""
-    micros = pa.types.is_timestamp(times.type)
-    if not (micros or pa.types.is_integer(times.type) or pa.types.is_floating(times.type)):
+    """The latest of some times, in seconds since 1970; empty if they are none, but numbers."""
+    if not pa.types.is_timestamp(times.type):
         return []
-    _, high = _extremes(times.cast(pa.int64()) if micros else times)
-    if high is None or not np.isfinite(high):
-        return []
-    return [high / 1e6 if micros else high]
+    _, high = _extremes(times.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()))
+    return [] if high is None else [high / 1e6]
 
 
 def _outside(watch: Watch, values: pa.Array) -> Mask:
