@@ -59,6 +59,9 @@ _NAMED = {
     "rollout": st.sampled_from(["o1", "o2"]),
     "rolls": st.just(value=False),  # only a version that has a number can
     "verdict": st.sampled_from(["promoted", "rejected", "inconclusive"]),
+    "false_positive": st.sampled_from([0.5, 1.0]),
+    "false_negative": st.sampled_from([1.0, 20.0]),
+    "folds": st.sampled_from([0, 5]),
     "params": st.dictionaries(st.text(), st.integers(0, 9) | st.text()),
 }
 _PLAIN = {

@@ -37,6 +37,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A saved model that is to learn on.
+
+    Attributes:
+        name: what people call it, such as `version 3`.
+        saved: the model.
+        rows: file with the set of rows that it has learned from.
+    """
+
+    name: str
+    saved: Model
+    rows: str
+
+
+@dataclass(frozen=True)
 class TrainOrder:
     """Train a candidate.
 
@@ -48,7 +63,9 @@ class TrainOrder:
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
         best_rows: file with those that the best version so far was trained on.
-        threshold: with `refit`: of the version that was judged.
+        base: the model that is taught the rows it does not know; None: train from scratch.
+        because: why from scratch, where the recipe has an `update`.
+        threshold: of the version that was judged (with `refit`) or is taught: it stays.
     """
 
     model: str
@@ -58,6 +75,8 @@ class TrainOrder:
     most_held_out: int | None = None
     refit: bool = False
     best_rows: str | None = None
+    base: Base | None = None
+    because: str = ""
     threshold: Threshold | None = None
 
 
@@ -77,6 +96,7 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        new_rows: those of `rows` that its base did not know.
         threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
@@ -91,6 +111,7 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    new_rows: int = 0
     threshold: Threshold | None = None
 
 

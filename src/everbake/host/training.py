@@ -1,7 +1,6 @@
-"""The job that makes a candidate: train, save, load again, score, compile."""
+"""The job that makes a candidate: train or update, save, load again, score, compile."""
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,8 +14,8 @@ from everbake.core.ranking import COLD_START
 from everbake.core.recipe import Recipe, describe
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
-from everbake.host.artifacts import load, save
-from everbake.host.calling import featured, predict, recipe_of, train, with_features
+from everbake.host.calling import featured, predict, recipe_of, with_features
+from everbake.host.candidates import candidate_of
 from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
 from everbake.host.protocol import JobContext
@@ -24,13 +23,13 @@ from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
+from everbake.host.updating import Lesson, lesson_of, told
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-MODEL = "model.bin"
 RUNTIME = "runtime.bin"
 TRAINED = "trained.bin"
 JUDGE = "judge.npy"
@@ -39,17 +38,8 @@ ANSWERS = "answers.npy"
 _SAMPLE = 2_000  # rows to compile on when nothing is held out
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A model that has been through its saved form."""
-
-    model: object
-    form: str
-    seconds: float
-
-
 def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
-    """Train on what the split leaves, and leave model, runtime and answers in `context.work`.
+    """Learn from what the split leaves, and leave model, runtime and answers in `context.work`.
 
     Raises:
         UserCodeError: what the recipe's functions gave cannot be used.
@@ -59,15 +49,17 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     table = read_table(order.files, order.rows)
     check_columns(recipe, table)
     held = held_rows(order, recipe, table)
-    rows = table.filter(pa.array(held.train))
+    lesson = lesson_of(order, held)
+    rows = table.filter(pa.array(lesson.new))
     check_skew(recipe, rows)
-    threshold = order.threshold
-    if not order.refit:
+    threshold, taken_from = order.threshold, "" if order.base is None else order.base.name
+    if order.base is None and not order.refit:
         threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
-    candidate = _train(recipe, rows, context)
+    candidate = candidate_of(recipe, order.base, rows, context)
     judged = table.filter(pa.array(held.judge))
-    _leave_rows(context.work, held, judged, recipe)
-    sample = judged if judged.num_rows else rows.slice(0, _SAMPLE)
+    _leave_rows(context.work, lesson.learned, held.judge, truth_of(judged, recipe))
+    some = table.take(pa.array(np.flatnonzero(lesson.learned)[:_SAMPLE]))
+    sample = judged if judged.num_rows else some
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
     check_scores(answers, threshold)
@@ -75,17 +67,22 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     built = _compile(recipe, candidate.model, given, answers, threshold, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     return TrainReport(
-        rows=rows.num_rows,
+        rows=int(lesson.learned.sum()),
         held_out=judged.num_rows,
         runtime=built.kind,
         why=built.why,
         form=candidate.form,
         columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
         needed=_needed(recipe, candidate.model, inputs),
-        checks=(*_leakage(table, held, recipe), *threshold_checks(threshold)),
+        checks=(
+            *told(recipe, order, lesson),
+            *_leakage(table, held, lesson, recipe),
+            *threshold_checks(threshold, taken_from),
+        ),
         seconds=candidate.seconds,
-        example=example_of(rows.select(inputs.column_names)),
+        example=example_of(some.select(inputs.column_names)),
         native_above=built.native_above,
+        new_rows=rows.num_rows if order.base else 0,
         threshold=threshold,
     )
 
@@ -124,7 +121,7 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     champion = rows_in(paths, table.num_rows)[labelled] if paths else None
     spec = describe(recipe, rows_form(recipe.train))
     held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
-    if not held.train.any():
+    if not held.train.any() and order.base is None:
         raise UserCodeError(
             "EB316",
             "no row is left to train on",
@@ -136,20 +133,10 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     return replace(held, train=train, judge=judge)
 
 
-def _train(recipe: Recipe, rows: pa.Table, context: JobContext) -> _Candidate:
-    """Train, and go on with the saved form: what serves is what was judged."""
-    started = time.perf_counter()
-    model = train(recipe, rows, context.seed, context.log)
-    seconds = time.perf_counter() - started
-    form, data = save(model)
-    (context.work / MODEL).write_bytes(data)
-    return _Candidate(load(form, data), form, seconds)
-
-
-def _leave_rows(work: Path, held: Held, judged: pa.Table, recipe: Recipe) -> None:
-    (work / TRAINED).write_bytes(pack_rows(held.train))
-    save_array(work / JUDGE, np.flatnonzero(held.judge))
-    save_array(work / TRUTH, truth_of(judged, recipe))
+def _leave_rows(work: Path, learned: Mask, judge: Mask, truth: Array) -> None:
+    (work / TRAINED).write_bytes(pack_rows(learned))
+    save_array(work / JUDGE, np.flatnonzero(judge))
+    save_array(work / TRUTH, truth)
 
 
 def truth_of(rows: pa.Table, recipe: Recipe) -> Array:
@@ -191,15 +178,15 @@ def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     return needed_columns(answers, frame(inputs))
 
 
-def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
+def _leakage(table: pa.Table, held: Held, lesson: Lesson, recipe: Recipe) -> tuple[Check, ...]:
     """That no held-out row was trained on, by position, by content and in order of time."""
     checks = []
     if held.judge.any():
-        both = int((held.train & held.judge).sum())
+        both = int((lesson.learned & held.judge).sum())
         detail = f"{both} held-out rows were trained on"
         checks.append(Check("leakage", "fail" if both else "pass", detail))
         if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
-            checks.append(_time_order(table.column(recipe.data.time), held))
+            checks.append(time_order(table.column(recipe.data.time), held, lesson))
     if held.twins:
         detail = f"{held.twins} rows that equal a held-out row were left out"
         checks.append(Check("duplicates", "warn", detail))
@@ -213,12 +200,19 @@ def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _time_order(times: pa.ChunkedArray, held: Held) -> Check:
-    newest = max_of(times.filter(pa.array(held.train)))
+def time_order(times: pa.ChunkedArray, held: Held, lesson: Lesson) -> Check:
+    """That nothing was learned which is newer than what judges."""
     oldest = min_of(times.filter(pa.array(held.judge)))
-    late = newest is not None and oldest is not None and newest > oldest
+
+    def late(newest: Any) -> bool:  # noqa: ANN401 - a time, or a number
+        return newest is not None and oldest is not None and newest > oldest
+
+    newest = max_of(times.filter(pa.array(lesson.learned)))
     detail = f"trained up to {newest}, judged from {oldest}"
-    return Check("time_order", "fail" if late else "pass", detail)
+    if late(max_of(times.filter(pa.array(lesson.new)))):
+        return Check("time_order", "fail", detail)
+    # What the champion has learned long since, one that is made of it cannot forget.
+    return Check("time_order", "warn" if late(newest) else "pass", detail)
 
 
 def max_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds

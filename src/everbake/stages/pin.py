@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from everbake.core.facts import RunPinned, expected, step_id
+from everbake.core.facts import DataArrived, Learning, RunPinned, expected, step_id
 from everbake.core.look_facts import Pending
 from everbake.core.loop import PENDING, ModelState, Retrain
+from everbake.core.updating import learning_of
 from everbake.ports import Ports
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
     """Data version, recipe, environment, champion and seed, as they are now."""
     if order.cause_kind == PENDING:
         return _look(order, model, ports)
+    time = _data_time(model, ports)
     return RunPinned(
         model=order.model,
         run=order.run,
@@ -36,14 +38,18 @@ def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
         spec=model.spec,
         best=model.best,
         best_bundle=model.best_bundle,
-        data_time=_data_time(model, ports),
+        data_time=time,
+        learning=_learning(model, time, ports),
     )
 
 
 def _data_time(model: ModelState, ports: Ports) -> float | None:
-    """How new the data are: when their newest version came."""
+    """How new the data are: their newest time, but no later than when their newest version came."""
     entry = ports.ledger.find(str(model.data_fact))
-    return None if entry is None else entry.time
+    if entry is None:
+        return None
+    newest = expected(entry, DataArrived).newest
+    return entry.time if newest is None else min(newest, entry.time)
 
 
 def _look(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
@@ -76,6 +82,22 @@ def _look(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
             judged=None if judged is None else str(judged),
         ),
     )
+
+
+def _learning(model: ModelState, time: float | None, ports: Ports) -> Learning:
+    """Whether the candidate is trained from scratch, or the champion taught the new rows."""
+    champion: Row = {"model": model.model, "version": model.champion}
+    known = ports.ledger.rows("versions", champion) if model.champion is not None else []
+    recipe = str(known[0]["recipe"]) if known else None
+    return learning_of(model, recipe, time, was_full=_was_full(model, ports))
+
+
+def _was_full(model: ModelState, ports: Ports) -> bool:
+    """Whether the last run failed through no fault of the user's, and trained from scratch."""
+    if not (model.last_again and model.last_run):
+        return False
+    last = expected(ports.ledger.find(step_id(model.last_run, "pin")), RunPinned)
+    return last.pending is None and last.learning.base is None
 
 
 class _Metric(msgspec.Struct):

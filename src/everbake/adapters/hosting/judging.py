@@ -19,7 +19,6 @@ from everbake.core.work import (
     Judged,
     JudgeOrder,
     JudgeReport,
-    Model,
     ScoreOrder,
     TrainReport,
 )
@@ -268,13 +267,12 @@ class Judging:
     def _score(self, run: _Run, step: str, bundle: str, folder: Path) -> tuple[JobOutcome, str]:
         """Let a version answer the rows in a folder, with its own code."""
         scored = self._baker.read(bundle)
-        path = self._path(scored.artifact)
         order = ScoreOrder(
             model=run.pinned.model,
             files=run.files,
             rows=run.rows,
             judge=str(folder / "judge.npy"),
-            saved=Model(path, scored.artifact, scored.artifact_format),
+            saved=self._baker.saved(scored),
             ranked=run.pinned.spec.ranked,
         )
         return self._jobs.run(run.pinned, step, order, (scored.snapshot, scored.source))
@@ -293,7 +291,7 @@ class Judging:
         verdict = msgspec.convert(report.decision, _Verdict).verdict
         if not (run.pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(run.pinned, run.arrived, run.files, bundle)
+        again = self._baker.refit(run.pinned, run.arrived, run.files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 
