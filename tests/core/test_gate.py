@@ -87,8 +87,8 @@ class TestReference:
         assert (decision.verdict, decision.code) == ("rejected", "no_gain")
         assert "a gain of more than 40 % is ruled out" in decision.because
 
-    def test_a_table_of_six_to_none_shows_no_gain_and_seven_does(self):
-        for won, verdict in ((5, "inconclusive"), (7, "promoted")):
+    def test_six_to_none_is_the_smallest_table_that_shows_a_gain(self):
+        for won, verdict in ((5, "inconclusive"), (6, "promoted")):
             y, before, after = pairs(won, 0, 100, wrong=10)
             after = np.ones(100, dtype=int)
             before = after.copy()

@@ -6,7 +6,7 @@ An outcome is a dict of gains then, an answer a tuple of items; a row is a user.
 import re
 from dataclasses import replace
 
-from everbake.core.decision import Check, Decision, Segment
+from everbake.core.decision import Check, Decision, Evidence, Segment
 from everbake.core.gate.answers import effective
 from everbake.core.gate.given import Given
 from everbake.core.gate.rules import Rules
@@ -47,7 +47,12 @@ def by_user(decision: Decision, rules: Rules) -> Decision:
         because=_by_user(decision.because),
         checks=tuple(_check(each) for each in decision.checks),
         segments=tuple(_segment(each) for each in decision.segments),
+        evidence=None if decision.evidence is None else _evidence(decision.evidence),
     )
+
+
+def _evidence(evidence: Evidence) -> Evidence:
+    return replace(evidence, notes=tuple(map(_by_user, evidence.notes)))
 
 
 def _check(check: Check) -> Check:

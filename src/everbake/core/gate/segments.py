@@ -230,7 +230,9 @@ def _segments(count: int) -> str:
 
 
 def _others(count: int, what: str) -> str:
-    return f"; {_segments(count)} more {'is' if count == 1 else 'are'} {what}" if count else ""
+    if not count:
+        return ""
+    return f"; 1 more segment is {what}" if count == 1 else f"; {count} more segments are {what}"
 
 
 def _listed(told: Sequence[Segment]) -> Iterator[Segment]:

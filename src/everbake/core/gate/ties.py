@@ -73,7 +73,8 @@ def too_few(duel: Duel) -> Ruling | None:
     told = say.told(duel.difference)
     only = f"only {row_count(n)}" if n < FEWEST else wording.worth(n, worth)
     text = f"{only}; at least {FEWEST} are needed to judge and 20 to show a gain"
-    chance = f"So far the new model is {told}, which can be chance. {wording.STAYS}"
+    so_far = "both are equal" if duel.difference == 0 else f"the new model is {told}"
+    chance = f"So far {so_far}, which can be chance. {wording.STAYS}"
     return Ruling("inconclusive", "too_few_rows", f"{text}. {chance}", duel.difference)
 
 

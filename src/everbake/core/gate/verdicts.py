@@ -105,7 +105,7 @@ def _exact(found: Findings) -> bool:
 
 
 def _beside_exact(found: Findings) -> str:
-    told = f"{found.metric.name} {wording.figure(found.candidate)}"
+    told = f"'s {found.metric.name} is {wording.figure(found.candidate)}"
     if found.largest_error is not None:
-        told = f"off by up to {wording.figure(found.largest_error)}"
-    return f"the model in use is right on {wording.rows(found.n)}; the new one is {told}"
+        told = f" is off by up to {wording.figure(found.largest_error)}"
+    return f"the model in use is right on {wording.rows(found.n)}; the new one{told}"

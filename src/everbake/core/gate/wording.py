@@ -9,6 +9,7 @@ STAYS = "The model in use stays."
 _MOST_DIGITS = 12
 _TENTHS = 10.0
 _WHOLE = 100.0
+_UNREADABLE = 1e9  # from here on whole figures are told by their power of ten
 
 
 def because(text: str) -> str:
@@ -17,14 +18,14 @@ def because(text: str) -> str:
 
 
 def figure(value: float) -> str:
-    """A figure with four digits."""
-    return f"{value:.4g}"
+    """A figure with four digits, or all those before the point."""
+    return _told(value, 4)
 
 
 def figures(first: float, second: float) -> tuple[str, str]:
     """Two figures with as many digits as it takes to tell them apart."""
     for digits in range(4, 12):
-        pair = f"{first:.{digits}g}", f"{second:.{digits}g}"
+        pair = _told(first, digits), _told(second, digits)
         if pair[0] != pair[1]:
             return pair
     return figure(first), figure(second)
@@ -51,7 +52,7 @@ def more(count: int) -> str:
 
 
 def sure(level: float) -> str:
-    """As in "95 % sure": never more than the interval of that error is."""
+    """As in "95 % sure", with as many digits as it takes not to be 100."""
     for digits in range(3, _MOST_DIGITS):
         told = f"{_WHOLE * (1 - level):.{digits}g}"
         if told != "100":
@@ -152,8 +153,8 @@ def few(found: Findings) -> str:
     """The clause that tells how little there is to go by."""
     if found.worth < min(found.n, FEW_DIFFERENCES):
         return worth(found.n, found.worth)
-    rows_text = "row tells" if found.differing == 1 else "rows tell"
-    return f"only {found.differing} of {found.n} {rows_text} the two models apart"
+    verb = "tells" if found.differing == 1 else "tell"
+    return f"only {found.differing} of {found.n} rows {verb} the two models apart"
 
 
 def _needs(found: Findings, needed: int | None, *, challenge: bool) -> str:
@@ -176,10 +177,16 @@ def _two_digits(count: int, noun: str) -> str:
 
 
 def _unit(value: float) -> str:
-    return f"{value:.2g}" if value < _WHOLE else f"{value:.0f}"
+    return _told(value, 2)
+
+
+def _told(value: float, digits: int) -> str:
+    """So many digits, or all those before the point of a figure that is not too large."""
+    whole = 10**digits <= round(abs(value)) < _UNREADABLE
+    return f"{value:.0f}" if whole else f"{value:.{digits}g}"
 
 
 def _percent(value: float) -> str:
     if value >= _WHOLE:
-        return f"{value:.0f}"
+        return _told(value, 3)
     return f"{value:.1f}".removesuffix(".0") if value >= _TENTHS else f"{value:.2g}"
