@@ -198,7 +198,7 @@ def _numbers(values: Array) -> Array:
     except OverflowError:
         return values
     whole = [(value, i) for i, value in enumerate(plain) if isinstance(value, int)]
-    if any(value != numbers[i] for value, i in whole):  # labels that would become one
+    if any(value != int(numbers[i]) for value, i in whole):  # labels that would become one
         return values
     return numbers.reshape(values.shape)
 
