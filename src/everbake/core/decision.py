@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from typing_extensions import override
+
 Verdict = Literal["promoted", "rejected", "inconclusive"]
 CheckState = Literal["pass", "fail", "warn", "unknown"]
 SegmentState = Literal["ok", "hurt", "open", "unknown"]
@@ -136,6 +138,23 @@ class Decision:
     segments: tuple[Segment, ...] = ()
     best: Versus | None = None
     decided_by: str = ""
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Decision {self.verdict} ({self.code}): {self.because}>"
+
+    @override
+    def __str__(self) -> str:
+        """All of it for a person, 80 columns wide: as `everbake why` prints it."""
+        from everbake.core.drawing import as_lines
+
+        return "\n".join(as_lines(self.to_dict()))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: HTML with an SVG, without scripts or requests."""
+        from everbake.core.drawing import as_html
+
+        return as_html(self.to_dict())
 
     def with_checks(self, checks: tuple[Check, ...]) -> "Decision":
         """The same decision with further checks on record."""
