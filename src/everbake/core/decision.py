@@ -84,6 +84,8 @@ class Evidence:
         notes: sentences worth a reader's time that did not decide.
         gap: the scale of tolerance: the champion's distance from the best value.
         sd: standard deviation of the row differences (or SE * sqrt(n)), None if unknown.
+        groups: how many groups (patients, users) the rows belong to, where they have any.
+        period: the first and the last moment of the rows, where they have a time.
     """
 
     method: str
@@ -100,6 +102,8 @@ class Evidence:
     rows_enough: int | None = None
     look: int = 1
     resamples: int = 0
+    groups: int | None = None
+    period: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from everbake.core.decision import Decision
 from everbake.core.gate import Given, Rules, judge_rows, rail
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
+from everbake.core.spec import Table
 from everbake.core.work import JudgeOrder
 from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
@@ -26,12 +27,13 @@ FEWEST = 30  # held-out rows, below which intervals rest on too little
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
-    decision = judge_rows(_given(order, recipe), rules_of(recipe))
-    return _with_enough(decision).with_checks(order.checks).to_dict()
-
-
-def _given(order: JudgeOrder, recipe: Recipe) -> Given:
     rows = _rows(order)
+    decision = judge_rows(_given(order, recipe, rows), rules_of(recipe))
+    told = _with_origin(_with_enough(decision), recipe.data, rows)
+    return told.with_checks(order.checks).to_dict()
+
+
+def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame") -> Given:
     # Without a row that the champion has not seen, it has no answers; but it is there.
     unseen = np.empty(0) if order.has_champion else None
     data = recipe.data
@@ -62,6 +64,23 @@ def _with_enough(decision: Decision) -> Decision:
     if enough is None:
         return decision
     return replace(decision, evidence=replace(evidence, rows_enough=max(FEWEST, enough)))
+
+
+def _with_origin(decision: Decision, data: Table, rows: "pd.DataFrame") -> Decision:
+    """The decision with whose rows these are, and from when, unless that is private."""
+    if decision.evidence is None:
+        return decision
+    groups = None if data.group is None else int(rows[data.group].nunique())
+    period = None
+    if data.time is not None and data.time not in data.private:
+        known = rows[data.time].dropna()
+        period = None if known.empty else (_moment(known.min()), _moment(known.max()))
+    return replace(decision, evidence=replace(decision.evidence, groups=groups, period=period))
+
+
+def _moment(value: object) -> str:
+    """A time or number as text; a midnight is a day."""
+    return str(value).removesuffix(" 00:00:00")
 
 
 def _rows(order: JudgeOrder) -> "pd.DataFrame":

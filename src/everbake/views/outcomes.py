@@ -55,6 +55,7 @@ def decision(reader: Reader, run: str) -> dict[str, Any] | None:
     if not rows:
         return None
     judged: dict[str, Any] = msgspec.json.decode(str(rows[0]["decision"]))
+    later: dict[str, Any] = {"evidence": None, "segments": [], "best": None, "decided_by": ""}
     return {
         "verdict": judged["verdict"],
         "code": judged["code"],
@@ -63,7 +64,7 @@ def decision(reader: Reader, run: str) -> dict[str, Any] | None:
         "because": judged["because"],
         "metric": judged["metric"],
         "checks": judged["checks"],
-        "evidence": judged.get("evidence"),
+        **{key: judged.get(key, missing) for key, missing in later.items()},
     }
 
 

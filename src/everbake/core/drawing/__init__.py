@@ -6,7 +6,7 @@ serves both forms: values become places between 0 and 1, and only then columns o
 """
 
 from everbake.core.drawing.lines import Style, as_lines
-from everbake.core.drawing.marks import MARKS
+from everbake.core.drawing.marks import MARKS, PLAIN_MARKS
 from everbake.core.drawing.markup import as_html
 
-__all__ = ["MARKS", "Style", "as_html", "as_lines"]
+__all__ = ["MARKS", "PLAIN_MARKS", "Style", "as_html", "as_lines"]

@@ -120,7 +120,7 @@ class _Table:
     @staticmethod
     def of(bars: tuple[Bar, ...], width: int) -> "_Table":
         """The names get what they need, the line what is left."""
-        name = min(_NAMES, max((width_of(bar.name) for bar in bars), default=0))
+        name = min(_NAMES, max([1, *(width_of(bar.name) for bar in bars)]))
         n = max((len(_n(bar)) for bar in bars), default=0)
         value = max((len(_value(bar)) for bar in bars), default=0)
         word = max((len(bar.word) for bar in bars), default=0)

@@ -94,6 +94,8 @@ def _headline(decision: Json) -> str:
     if against:
         name = plain(sides["champion"]["name"]) if sides else ""
         text += f" against champion {name}" if name else " against the model in use"
+    elif sides:
+        text += ", the first of its model"
     best = decision.get("best")
     return text if best is None else f"{text} and the best so far, {plain(best['name'])}"
 

@@ -27,10 +27,8 @@ def sources_of(compared: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _side(side: Json) -> Iterator[str]:
-    upto = side["data_version"]
-    data = "data version 1" if upto == 1 else f"data versions 1 to {upto}"
     rows = "" if side["rows"] is None else f"{counted(side['rows'], 'row')} of "
-    yield f"learned from {rows}{data}"
+    yield f"learned from {rows}{_data(side['data_version'])}"
     if side["refit"]:
         yield "then trained once more on all rows"
     yield f"recipe {side['recipe_number']} ({short(plain(side['recipe']))})"
@@ -39,5 +37,9 @@ def _side(side: Json) -> Iterator[str]:
 
 
 def _held(held: Json) -> Iterator[str]:
-    yield f"{counted(held['rows'], 'row')} of data versions 1 to {held['data_version']}"
+    yield f"{counted(held['rows'], 'row')} of {_data(held['data_version'])}"
     yield plain(held["split"])
+
+
+def _data(newest: int) -> str:
+    return "data version 1" if newest == 1 else f"data versions 1 to {newest}"

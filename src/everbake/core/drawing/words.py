@@ -1,9 +1,10 @@
 """Figures and names as they are written, whoever reads them: a terminal or a browser."""
 
-from math import isfinite
+from math import floor, isfinite, log10
 from unicodedata import east_asian_width
 
 _DIGITS = 4
+_LARGEST = 9  # powers of ten that are written in full
 _SHORT = 8  # of a digest: enough to tell two apart by eye
 _PERCENT = 100
 
@@ -29,19 +30,28 @@ def _escaped(character: str) -> str:
 def figure(value: float) -> str:
     """A figure with four digits.
 
-    >>> figure(0.83125)
-    '0.8313'
+    >>> figure(0.83125), figure(27368.4)
+    ('0.8313', '27,370')
     """
-    return f"{value:.{_DIGITS}g}"
+    return _number(value, _DIGITS, "-")
 
 
 def signed(value: float, digits: int = 3) -> str:
     """A difference, with its sign unless it is 0.
 
-    >>> signed(0.0123456), signed(0.0)
-    ('+0.0123', '0')
+    >>> signed(0.0123456), signed(-98765.0), signed(0.0)
+    ('+0.0123', '-98,800', '0')
     """
-    return f"{value:+.{digits}g}" if value else "0"
+    return _number(value, digits, "+") if value else "0"
+
+
+def _number(value: float, digits: int, sign: str) -> str:
+    """So many digits; in full up to billions, where `g` would write powers of ten."""
+    if isfinite(value) and abs(value) >= 1:
+        power = floor(log10(abs(value)))
+        if digits <= power <= _LARGEST:
+            return f"{round(value, digits - 1 - power):{sign},.0f}"
+    return f"{value:{sign}.{digits}g}"
 
 
 def between(interval: tuple[float, float]) -> str:

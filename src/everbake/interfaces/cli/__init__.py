@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "labels": ("labelling", "labels", "Say what came true of the predictions."),
     "replay": ("replaying", "replay", "Let a version answer what was asked before."),
     "status": ("looking", "status", "Is each model fresh, good and safe?"),
-    "why": ("looking", "why", "The decision about a version, with its evidence."),
+    "why": ("explaining", "why", "The decision about a version, with its evidence."),
     "versions": ("looking", "versions", "The versions of a model."),
     "runs": ("looking", "runs", "The runs of a model."),
     "logs": ("looking", "logs", "What a run printed."),
