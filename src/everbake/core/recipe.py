@@ -32,6 +32,7 @@ from everbake.core.spec import (
 from everbake.errors import RecipeError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_FAIR = 0.5  # a bound of less confidence lies on the wrong side of the value
 _SEEDS = 2**32  # of numpy's generator
 
 
@@ -144,8 +145,12 @@ class Gate:
         self._check_margins()
         for guardrail in self.guardrails:
             _check_guardrail(guardrail)
-        if self.confidence is not None:
-            _share(self.confidence, "Gate(confidence)")
+        if self.confidence is not None and not _FAIR <= self.confidence < 1:
+            raise RecipeError(
+                "EB204",
+                f"Gate(confidence) is {self.confidence}",
+                mend="a number from 0.5 to below 1, such as 0.95",
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
