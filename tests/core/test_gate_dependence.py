@@ -74,9 +74,7 @@ class TestWeights:
         w = rng.uniform(0.5, 2, 400)
         decision = judge(y, before, after, metric=sk.accuracy_score, weights=w)
         assert decision.evidence.method == "t-hall"
-        assert decision.candidate == pytest.approx(
-            sk.accuracy_score(y, after, sample_weight=w)
-        )
+        assert decision.candidate == pytest.approx(sk.accuracy_score(y, after, sample_weight=w))
         assert decision.difference == pytest.approx(np.average(after - before, weights=w))
 
     @pytest.mark.parametrize(
@@ -104,9 +102,7 @@ class TestWeights:
         w = 1.0 + i % 3
         decision = judge(y, before, after, metric=cost, better="lower", weights=w)
         assert decision.candidate == pytest.approx(np.average(after**1.5, weights=w))
-        assert decision.difference == pytest.approx(
-            np.average(before**1.5 - after**1.5, weights=w)
-        )
+        assert decision.difference == pytest.approx(np.average(before**1.5 - after**1.5, weights=w))
 
     def test_root_and_explained_variance_with_weights(self):
         i = rows(200)

@@ -137,6 +137,30 @@ class JudgeOrder:
 
 
 @dataclass(frozen=True)
+class UnseenOrder:
+    """Find the rows on which some versions can be compared.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        trained: files with the sets of rows that the versions were trained on.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnseenReport:
+    """How many such rows there are; positions and labels lie in the job's directory."""
+
+    rows: int
+
+
+@dataclass(frozen=True)
 class SessionOrder:
     """Answer requests with a saved model.
 

@@ -2,13 +2,15 @@
 
 import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Decision
 from everbake.core.gate import Given, Rules, judge_rows, rail
+from everbake.core.gate.dividing import divide
+from everbake.core.gate.scoring import as_answers
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.spec import Table
@@ -49,10 +51,18 @@ def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame") -> Given:
         weights=column(data.weight),
         groups=column(data.group),
         order=column(data.time),
-        segments={name: column(name) for name in recipe.gate.columns},
+        segments={name: _shown(name, rows[name], data.private) for name in recipe.gate.columns},
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
     )
+
+
+def _shown(name: str, values: "pd.Series[Any]", private: tuple[str, ...]) -> object:
+    """A column as segments are named by it: private values are numbered, in their order."""
+    if name not in private:
+        return values.to_numpy()
+    division = divide(name, as_answers(values))
+    return np.array([f"(private {code + 1})" for code in range(division.count)])[division.codes]
 
 
 def _with_enough(decision: Decision) -> Decision:

@@ -8,6 +8,7 @@ from everbake.core.tables import Row
 from everbake.ports import Reader
 from everbake.views.outcomes import decision
 
+_STAYS = " The model in use stays."  # the gate's last words; here nobody need be in use
 _DAY, _HOUR, _MINUTE = 86_400.0, 3_600.0, 60.0
 
 
@@ -34,6 +35,24 @@ def explained(reader: Reader, version: Row) -> dict[str, Any] | None:
     }
     compared = {"candidate": side(reader, version), "champion": champion, "held_out": held_out}
     return {**judged, "compared": compared}
+
+
+def beside(
+    reader: Reader, decision: dict[str, Any] | None, pair: tuple[Row, Row]
+) -> dict[str, Any] | None:
+    """A judgement without consequences, as `explained` tells one that had some.
+
+    Args:
+        reader: the ledger.
+        decision: of the gate.
+        pair: two rows of `versions`; the second is judged.
+    """
+    if decision is None:
+        return None
+    one, other = (side(reader, version) for version in pair)
+    compared = {"candidate": other, "champion": None, "beside": one}
+    because = decision["because"].removesuffix(_STAYS)
+    return {**decision, "because": because, "compared": compared}
 
 
 def side(reader: Reader, version: Row) -> dict[str, Any]:

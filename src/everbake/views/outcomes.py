@@ -61,10 +61,8 @@ def decision(reader: Reader, run: str) -> dict[str, Any] | None:
         "code": judged["code"],
         "version": rows[0]["version"],
         "champion_before": rows[0]["champion_before"],
-        "because": judged["because"],
-        "metric": judged["metric"],
-        "checks": judged["checks"],
-        **{key: judged.get(key, missing) for key, missing in later.items()},
+        **later,
+        **judged,
     }
 
 

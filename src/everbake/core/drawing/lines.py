@@ -10,7 +10,7 @@ from everbake.core.drawing.forest import Bar, Forest
 from everbake.core.drawing.reading import Point, Reading, reading_of
 
 _NARROWEST, _WIDEST = 60, 110
-_PARTS, _CHECKS, _NOTES = 12, 8, 3  # that are shown; the rest is counted
+_PARTS, _DETAILS, _CHECKS, _NOTES = 10, 3, 8, 3  # that are shown
 _NAMES = 11  # columns of the names of facts
 
 
@@ -62,7 +62,7 @@ def as_lines(decision: Mapping[str, Any], style: Style = Style()) -> list[str]:
 
 def _head(reading: Reading, style: Style) -> Iterator[str]:
     word = f"{style.glyphs.marks[reading.shape]} {reading.verdict.upper()}"
-    first, *more = textwrap.wrap(f"{word}  {reading.headline}", style.width)
+    first, *more = _folded(f"{word}  {reading.headline}", style.width)
     yield style.paint(word, reading.shape) + first.removeprefix(word)
     yield from more
     yield ""
@@ -82,10 +82,9 @@ def _picture(reading: Reading, style: Style) -> Iterator[str]:
         yield f"  and {left_out}"
     yield from _indented(legend(forest, style.glyphs), style)
     told = [bar for bar in shown if bar.part and bar.shape in {"fail", "warn"} and bar.detail]
-    for bar in told:
-        if bar.detail.rstrip(".") not in reading.because:
-            mark = style.glyphs.marks[bar.shape]
-            yield from _hanging(mark, f"{mark} {bar.detail}", bar.shape, style)
+    for bar in told[:_DETAILS]:
+        mark = style.glyphs.marks[bar.shape]
+        yield from _hanging(mark, f"{mark} {bar.name}: {bar.detail}", bar.shape, style)
 
 
 def _first_parts(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], str]:
@@ -115,25 +114,32 @@ def _facts(reading: Reading, style: Style) -> Iterator[str]:
     if told:
         yield ""
     for name, text in told:
-        yield from textwrap.wrap(
+        yield from _folded(
             text,
             style.width,
-            initial_indent=name.ljust(_NAMES + 1),
-            subsequent_indent=" " * (_NAMES + 1),
+            name.ljust(_NAMES + 1),
+            " " * (_NAMES + 1),
         )
 
 
 def _indented(text: str, style: Style) -> list[str]:
-    return textwrap.wrap(text, style.width, initial_indent="  ", subsequent_indent="  ")
+    return _folded(text, style.width, "  ", "  ")
 
 
 def _wrapped(text: str, style: Style) -> list[str]:
-    return textwrap.wrap(text, style.width)
+    return _folded(text, style.width)
+
+
+def _folded(text: str, width: int, first: str = "", later: str = "") -> list[str]:
+    """A text in lines; words with a hyphen stay whole."""
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+    )
 
 
 def _hanging(mark: str, text: str, shape: str, style: Style) -> Iterator[str]:
     """A paragraph whose mark stands alone at the left."""
-    first, *more = textwrap.wrap(text, style.width, subsequent_indent="  ")
+    first, *more = _folded(text, style.width, later="  ")
     yield style.paint(mark, shape) + first.removeprefix(mark)
     yield from more
 

@@ -17,6 +17,9 @@ _METHODS = {
     "delong": "DeLong's interval",
     "bootstrap": "bootstrap",
     "constant": "the same difference on every row",
+    "groups": "Student's t on whole groups",
+    "blocks": "Student's t on blocks of time",
+    "groups+blocks": "the wider of Student's t on whole groups and on blocks of time",
 }
 _URGENT = ("fail", "warn", "pass", "unknown")  # in which order segments and checks are told
 
@@ -87,17 +90,22 @@ def reading_of(decision: Json) -> Reading:
 
 def _headline(decision: Json) -> str:
     """What was held against what, by name where it has one."""
-    sides: Json = decision.get("compared") or {}
-    text, against = "the new model", decision["metric"]["champion"] is not None
-    if sides:
-        text, against = plain(sides["candidate"]["name"]), sides["champion"] is not None
-    if against:
-        name = plain(sides["champion"]["name"]) if sides else ""
-        text += f" against champion {name}" if name else " against the model in use"
-    elif sides:
-        text += ", the first of its model"
+    text = _opponents(decision)
     best = decision.get("best")
     return text if best is None else f"{text} and the best so far, {plain(best['name'])}"
+
+
+def _opponents(decision: Json) -> str:
+    sides: Json = decision.get("compared") or {}
+    if not sides:
+        alone = decision["metric"]["champion"] is None
+        return "the new model" if alone else "the new model against the model in use"
+    name = plain(sides["candidate"]["name"])
+    if sides.get("beside") is not None:
+        return f"{name} against {plain(sides['beside']['name'])}"
+    if sides["champion"] is None:
+        return f"{name}, the first of its model"
+    return f"{name} against champion {plain(sides['champion']['name'])}"
 
 
 def _measured(metric: Json, evidence: Json) -> str:

@@ -17,7 +17,7 @@ def units_of(evidence: Json) -> str:
 
 def sources_of(compared: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each side with its phrases; nothing where a decision stands alone."""
-    for role in ("candidate", "champion"):
+    for role in ("candidate", "champion", "beside"):
         side = compared.get(role)
         if side is not None:
             yield role, (plain(side["name"]), *_side(side))

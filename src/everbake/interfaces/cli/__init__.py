@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("replaying", "replay", "Let a version answer what was asked before."),
     "status": ("looking", "status", "Is each model fresh, good and safe?"),
     "why": ("explaining", "why", "The decision about a version, with its evidence."),
+    "compare": ("comparing", "compare", "What differs between two versions, and by how much."),
     "versions": ("looking", "versions", "The versions of a model."),
     "runs": ("looking", "runs", "The runs of a model."),
     "logs": ("looking", "logs", "What a run printed."),

@@ -1,0 +1,41 @@
+"""The job that finds the rows which none of some versions has learned from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from everbake.core.recipe import describe
+from everbake.core.work import UnseenOrder, UnseenReport
+from everbake.host.calling import recipe_of
+from everbake.host.protocol import JobContext
+from everbake.host.rows import read_table, rows_form
+from everbake.host.splitting import Mask, unpack_rows, unseen
+from everbake.host.training import JUDGE, TRUTH, check_columns, save_array, truth_of
+
+
+def find_unseen(order: UnseenOrder, context: JobContext) -> UnseenReport:
+    """Leave the rows' positions and labels in `context.work`.
+
+    Raises:
+        RecipeError: the recipe names a column that the table does not have.
+    """
+    recipe = recipe_of(context.recipe, order.model)
+    table = read_table(order.files, order.rows)
+    check_columns(recipe, table)
+    learned = _learned(order.trained, table.num_rows)
+    fresh = unseen(table, describe(recipe, rows_form(recipe.train)), learned)
+    fresh &= table.column(recipe.data.label).is_valid().to_numpy()
+    save_array(context.work / JUDGE, np.flatnonzero(fresh))
+    save_array(context.work / TRUTH, truth_of(table.filter(pa.array(fresh)), recipe))
+    return UnseenReport(int(fresh.sum()))
+
+
+def _learned(trained: Sequence[str], count: int) -> Mask:
+    """The rows that at least one of the versions was trained on."""
+    learned = np.zeros(count, np.bool_)
+    for path in trained:
+        rows = unpack_rows(Path(path).read_bytes())[:count]
+        learned[: len(rows)] |= rows
+    return learned
