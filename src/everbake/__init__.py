@@ -20,14 +20,16 @@ if TYPE_CHECKING:
         Recipe,
         TimeSplit,
     )
-    from everbake.core.spec import Table
+    from everbake.core.spec import CostThreshold, Events, Table
 
 __all__ = [
     "AtLeast",
     "AtMost",
     "Canary",
     "Check",
+    "CostThreshold",
     "Decision",
+    "Events",
     "Gate",
     "GroupSplit",
     "HashSplit",
@@ -47,7 +49,9 @@ _HOMES = {
     "AtMost": "core.metrics",
     "Canary": "core.exposure",
     "Check": "core.decision",
+    "CostThreshold": "core.spec",
     "Decision": "core.decision",
+    "Events": "core.spec",
     "Gate": "core.recipe",
     "GroupSplit": "core.recipe",
     "HashSplit": "core.recipe",

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from everbake.core.bundle import Input
+from everbake.core.bundle import Input, Threshold
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class TrainOrder:
         champion_rows: file with the set of rows that the champion was trained on.
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
+        threshold: with `refit`: of the version that was judged.
     """
 
     model: str
@@ -55,6 +56,7 @@ class TrainOrder:
     champion_rows: str | None
     most_held_out: int | None = None
     refit: bool = False
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
     rows: int
@@ -86,6 +89,7 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class ScoreOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows to score.
         saved: the model.
+        ranked: what the table holds, where lists are wanted for the users of these rows.
     """
 
     model: str
@@ -105,6 +110,7 @@ class ScoreOrder:
     rows: int
     judge: str
     saved: Model
+    ranked: Ranked | None = None
 
 
 @dataclass(frozen=True)
@@ -116,12 +122,14 @@ class JudgeOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
-        truth: file with the labels.
+        truth: file with the labels, of which a ranking recipe has none.
         candidate: file with the candidate's answers.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
+        trained: file with the set of rows that the candidate was trained on.
+        thresholds: frozen with champion, candidate and best version, as far as they have one.
     """
 
     model: str
@@ -134,6 +142,8 @@ class JudgeOrder:
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
+    trained: str = ""
+    thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -155,7 +165,7 @@ class UnseenOrder:
 
 @dataclass(frozen=True)
 class UnseenReport:
-    """How many such rows there are; positions and labels lie in the job's directory."""
+    """How many such rows there are; the job's directory holds the files that judging needs."""
 
     rows: int
 
@@ -251,6 +261,7 @@ class BatchOrder:
         runtime: what answers: `native` is the version's own code.
         compiled: file of its compiled runtime, None for `native`.
         asked: by which version, which files, and where to.
+        threshold: from which score the version decides "positive", if it decides.
     """
 
     model: str
@@ -259,6 +270,7 @@ class BatchOrder:
     runtime: str
     compiled: str | None
     asked: BatchAsked
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,17 @@ def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec
     return describe(recipe, rows_form(recipe.train))
 
 
+def tried(name: str, step: Callable[[], str]) -> Check:
+    """What came of a step of a trial, which says how it went and may raise anything."""
+    try:
+        detail = step()
+    except EverbakeError as error:
+        return Check(name, "fail", writable(str(error)))
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
+    return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
+
+
 @dataclass
 class _Trial:
     """The steps of a trial; the first that fails ends it."""
@@ -69,20 +80,11 @@ class _Trial:
         ]
         done: list[Check] = []
         for name, step in steps:
-            check = self._tried(name, step)
+            check = tried(name, step)
             done.append(check)
             if check.state == "fail":
                 break
         return [*done, *self._advice()]
-
-    def _tried(self, name: str, step: Callable[[], str]) -> Check:
-        try:
-            detail = step()
-        except EverbakeError as error:
-            return Check(name, "fail", writable(str(error)))
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
-        return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
 
     def _features(self) -> str:
         if self.recipe.features is None:

@@ -2,13 +2,14 @@
 
 import hashlib
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Decision
-from everbake.core.gate import Given, Rules, judge_rows, rail
+from everbake.core.gate import Given, Rules, Thresholds, judge_rows, rail, with_curves
 from everbake.core.gate.dividing import divide
 from everbake.core.gate.scoring import as_answers
 from everbake.core.metrics import metric_name
@@ -19,6 +20,7 @@ from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
 from everbake.statistics.power import rows_for
+from everbake.statistics.thresholds import elkan_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +32,22 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
     rows = _rows(order)
-    decision = judge_rows(_given(order, recipe, rows), rules_of(recipe))
-    told = _with_origin(_with_enough(decision), recipe.data, rows)
+    given = _given(order, recipe, rows)
+    decision = with_enough(judge_rows(given, rules_of(recipe)))
+    wanted = recipe.threshold
+    prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
+    told = _with_origin(with_curves(decision, given, prices), recipe.data, rows)
     return told.with_checks(order.checks).to_dict()
+
+
+def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
+    """From which score each model decides; one without a threshold is taken to be calibrated."""
+    wanted = recipe.threshold
+    if wanted is None:
+        return order.thresholds
+    usual = elkan_threshold(wanted.false_positive, wanted.false_negative)
+    champion, candidate, best = (usual if one is None else one for one in order.thresholds)
+    return champion, candidate, best
 
 
 def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame") -> Given:
@@ -54,6 +69,7 @@ def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame") -> Given:
         segments={name: _shown(name, rows[name], data.private) for name in recipe.gate.columns},
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
+        thresholds=_thresholds(order, recipe),
     )
 
 
@@ -65,27 +81,38 @@ def _shown(name: str, values: "pd.Series[Any]", private: tuple[str, ...]) -> obj
     return np.array([f"(private {code + 1})" for code in range(division.count)])[division.codes]
 
 
-def _with_enough(decision: Decision) -> Decision:
-    """The decision with the number of rows that would have been enough, for the next split."""
+def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
+    """The decision with the number of rows that would have been enough, for the next split.
+
+    Args:
+        decision: what was decided.
+        rows_each: rows of the table for each of the units that were judged.
+    """
     evidence = decision.evidence
     if evidence is None or not evidence.sd or decision.champion is None:
         return decision
     enough = rows_for(evidence.sd, evidence.tolerance, evidence.level)
     if enough is None:
         return decision
-    return replace(decision, evidence=replace(evidence, rows_enough=max(FEWEST, enough)))
+    rows = ceil(max(FEWEST, enough) * rows_each)
+    return replace(decision, evidence=replace(evidence, rows_enough=rows))
 
 
 def _with_origin(decision: Decision, data: Table, rows: "pd.DataFrame") -> Decision:
-    """The decision with whose rows these are, and from when, unless that is private."""
+    """The decision with whose rows these are, and from when."""
     if decision.evidence is None:
         return decision
     groups = None if data.group is None else int(rows[data.group].nunique())
-    period = None
-    if data.time is not None and data.time not in data.private:
-        known = rows[data.time].dropna()
-        period = None if known.empty else (_moment(known.min()), _moment(known.max()))
-    return replace(decision, evidence=replace(decision.evidence, groups=groups, period=period))
+    evidence = replace(decision.evidence, groups=groups, period=period_of(data, rows))
+    return replace(decision, evidence=evidence)
+
+
+def period_of(data: Table, rows: "pd.DataFrame") -> tuple[str, str] | None:
+    """The first and the last moment of some rows; None where that is private or not known."""
+    if data.time is None or data.time in data.private:
+        return None
+    known = rows[data.time].dropna()
+    return None if known.empty else (_moment(known.min()), _moment(known.max()))
 
 
 def _moment(value: object) -> str:

@@ -56,6 +56,7 @@ def decision(reader: Reader, run: str) -> dict[str, Any] | None:
         return None
     judged: dict[str, Any] = msgspec.json.decode(str(rows[0]["decision"]))
     later: dict[str, Any] = {"evidence": None, "segments": [], "best": None, "decided_by": ""}
+    later["curves"] = None
     return {
         "verdict": judged["verdict"],
         "code": judged["code"],

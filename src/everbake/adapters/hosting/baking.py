@@ -7,9 +7,10 @@ import msgspec
 
 from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
-from everbake.core.bundle import Bundle, Input
+from everbake.core.bundle import Bundle, Input, ranking_inputs
 from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.spec import RecipeSpec
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
@@ -24,9 +25,14 @@ class Baker:
         self._jobs = jobs
 
     def train(
-        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str = "train"
+        self,
+        pinned: RunPinned,
+        arrived: DataArrived,
+        files: Sequence[str],
+        judged: str | None = None,
     ) -> tuple[JobOutcome, str]:
         """Do the job, unless its result lies there; and the blob of what it printed."""
+        step = _step(judged)
         order = TrainOrder(
             model=pinned.model,
             files=tuple(files),
@@ -34,19 +40,32 @@ class Baker:
             champion_rows=self._champion_rows(pinned),
             most_held_out=pinned.most_held_out,
             refit=step == "refit",
+            threshold=None if judged is None else self.read(judged).threshold,
         )
         return self._jobs.run(pinned, step, order, own_code(pinned))
 
     def bake(
-        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str = "train"
+        self,
+        pinned: RunPinned,
+        arrived: DataArrived,
+        files: Sequence[str],
+        judged: str | None = None,
     ) -> TrainedModel | Failure:
-        """Train (`step="refit"`: on all rows) and put the model into a bundle."""
-        outcome, log = self.train(pinned, arrived, files, step)
+        """Train and put the model into a bundle.
+
+        Args:
+            pinned: the run.
+            arrived: the data.
+            files: of the table.
+            judged: the bundle that was judged, to train once more on all rows for; what was frozen
+                with it stays.
+        """
+        outcome, log = self.train(pinned, arrived, files, judged)
         failure = failure_of(outcome, log)
         if failure is not None:
             return failure
         report = report_of(outcome, TrainReport)
-        bundle = self._bundle(pinned, arrived, report, outcome, step)
+        bundle = self._bundle(pinned, arrived, report, outcome, _step(judged))
         return TrainedModel(
             bundle=self._blobs.put(bundle.encode()),
             runtime=report.runtime,
@@ -76,7 +95,8 @@ class Baker:
         outcome: JobOutcome,
         step: str,
     ) -> Bundle:
-        private = pinned.spec.table.private
+        inputs = _inputs(report, arrived, pinned.spec)
+        private = {each.name for each in inputs if each.private}
         folder = self._jobs.folder(pinned.run, step)
         compiled = report.runtime != "native"
         return Bundle(
@@ -94,7 +114,7 @@ class Baker:
             why_runtime=report.why,
             artifact=self._blobs.put_file(folder / "model.bin"),
             artifact_format=report.form,
-            inputs=_inputs(report, arrived, private),
+            inputs=inputs,
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
             refit=step == "refit",
@@ -103,13 +123,20 @@ class Baker:
             python=platform.python_version(),
             example={n: v for n, v in report.example.items() if n not in private},
             native_above=report.native_above,
+            threshold=report.threshold,
         )
 
 
-def _inputs(
-    report: TrainReport, arrived: DataArrived, private: tuple[str, ...]
-) -> tuple[Input, ...]:
+def _step(judged: str | None) -> str:
+    return "train" if judged is None else "refit"
+
+
+def _inputs(report: TrainReport, arrived: DataArrived, spec: RecipeSpec) -> tuple[Input, ...]:
     """The columns of a request: types as stored, nulls as the contract allows them."""
+    private = spec.table.private
+    if spec.ranked is not None:
+        hidden = spec.ranked.events.user in private
+        return ranking_inputs(report.columns[0].type, private=hidden)
     contract = msgspec.json.decode(arrived.contract, type=Contract)
 
     def nullable(name: str) -> bool:

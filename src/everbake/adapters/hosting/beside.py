@@ -10,7 +10,7 @@ import msgspec
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.bundle import Bundle
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 from everbake.core.work import JudgeOrder, Model, ScoreOrder, UnseenOrder, UnseenReport
 from everbake.errors import UserCodeError
 from everbake.ports import Blobs
@@ -59,10 +59,12 @@ class Beside:
                 rows=self._rows,
                 judge=str(folder / "unseen" / "judge.npy"),
                 truth=str(folder / "unseen" / "truth.npy"),
-                champion=self._answers(one, folder / "one", folder),
-                candidate=self._answers(other, folder / "other", folder),
+                champion=self._answers(one, "one", folder, other.spec.ranked),
+                candidate=self._answers(other, "other", folder, other.spec.ranked),
                 has_champion=True,
                 more_rows=max(0, other.bundle.rows - one.bundle.rows),
+                trained=str(folder / "unseen" / "trained.bin"),
+                thresholds=(_threshold(one.bundle), _threshold(other.bundle), None),
             )
             decision: dict[str, Any] = self._done(
                 other, "judge", order, folder / "judge", dict[str, Any]
@@ -75,15 +77,16 @@ class Beside:
         order = UnseenOrder(other.bundle.model, self._files, self._rows, trained)
         return self._done(other, "unseen", order, folder / "unseen", UnseenReport).rows
 
-    def _answers(self, made: Made, place: Path, folder: Path) -> str:
+    def _answers(self, made: Made, name: str, folder: Path, ranked: Ranked | None) -> str:
         """The file with a version's answers for these rows."""
-        bundle = made.bundle
+        bundle, place = made.bundle, folder / name
         order = ScoreOrder(
             model=bundle.model,
             files=self._files,
             rows=self._rows,
             judge=str(folder / "unseen" / "judge.npy"),
             saved=Model(self._path(bundle.artifact), bundle.artifact, bundle.artifact_format),
+            ranked=ranked,
         )
         self._done(made, "score", order, place, dict[str, Any])
         return str(place / "answers.npy")
@@ -107,3 +110,7 @@ class Beside:
         """The file of a blob, whose bytes have been compared with their digest."""
         self._blobs.get(blob)
         return str(self._blobs.path(blob))
+
+
+def _threshold(bundle: Bundle) -> float | None:
+    return None if bundle.threshold is None else bundle.threshold.value

@@ -15,7 +15,8 @@ from everbake.core.work import JudgeOrder, Model, ScoreOrder, TrainReport
 from everbake.ports import Blobs, Compared, Failure
 from everbake.wire import JobOutcome
 
-_RAISED = "EB301"  # the user's code raised, as opposed to what limits or a crash did to it
+# The user's code raised, or gave what cannot be judged, as opposed to what limits or a crash did.
+_UNFIT = {"EB231", "EB301", "EB331"}
 
 
 class _Verdict(msgspec.Struct):
@@ -63,6 +64,8 @@ class Judging:
             checks=(*report.checks, *scored.checks),
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
+            trained=str(trained / "trained.bin"),
+            thresholds=(self._threshold(pinned.champion_bundle), self._threshold(bundle), None),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
         failure = failure_of(outcome, log)
@@ -86,7 +89,7 @@ class Judging:
         if failure is None:
             answers = self._jobs.folder(pinned.run, "score") / "answers.npy"
             return _Scored(str(answers), outcome.seconds)
-        if failure.code != _RAISED:
+        if failure.code not in _UNFIT:
             what = f"the champion could not be scored: {failure.error}"
             return Failure("EB308", what, log, failure.again)
         # It cannot answer these rows: no reason to turn a candidate away that can.
@@ -107,6 +110,7 @@ class Judging:
                 champion.artifact,
                 champion.artifact_format,
             ),
+            ranked=pinned.spec.ranked,
         )
         return self._jobs.run(pinned, "score", order, (champion.snapshot, champion.source))
 
@@ -114,6 +118,10 @@ class Judging:
         if pinned.champion_bundle is None:
             return 0
         return max(0, report.rows - self._baker.read(pinned.champion_bundle).rows)
+
+    def _threshold(self, bundle: str | None) -> float | None:
+        frozen = None if bundle is None else self._baker.read(bundle).threshold
+        return None if frozen is None else frozen.value
 
     def _serves(
         self,
@@ -127,7 +135,7 @@ class Judging:
         verdict = msgspec.json.decode(decision, type=_Verdict).verdict
         if not (pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(pinned, arrived, files, "refit")
+        again = self._baker.bake(pinned, arrived, files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 

@@ -109,7 +109,8 @@ def _opponents(decision: Json) -> str:
 
 
 def _measured(metric: Json, evidence: Json) -> str:
-    rows = counted(int(metric["n"]), "held-out row") + units_of(evidence)
+    unit = plain(evidence.get("unit") or "row")
+    rows = counted(int(metric["n"]), f"held-out {unit}") + units_of(evidence)
     if metric["candidate"] is None:
         return f"on {rows}"
     text = f"{plain(metric['name'])} {figure(metric['candidate'])}"
@@ -132,7 +133,8 @@ def _difference(compared: Json) -> str:
 def _bars(decision: Json, evidence: Json) -> Iterator[Bar]:
     metric, best = decision["metric"], decision.get("best")
     if metric["difference"] is not None:
-        yield _whole("all rows", metric, metric["n"], evidence)
+        name = f"all {plain(evidence.get('unit') or 'row')}s"
+        yield _whole(name, metric, metric["n"], evidence)
     if best is not None and best["difference"] is not None:
         yield _whole(f"best: {plain(best['name'])}", best, metric["n"], evidence)
     parts = [_part(segment) for segment in decision.get("segments") or ()]
@@ -216,15 +218,15 @@ def _best(best: Json, metric: Json) -> Iterator[str]:
 
 
 def _evidence(decision: Json, evidence: Json) -> Iterator[str]:
-    method = plain(evidence["method"])
+    method, unit = plain(evidence["method"]), plain(evidence.get("unit") or "row")
     if method == "none":
         yield "no interval was needed or possible"
     else:
         yield f"{confidence(evidence['level'])} sure, by {_METHODS.get(method, method)}"
-        yield f"{count(evidence['differing'])} of {counted(decision['metric']['n'], 'row')} differ"
+        yield f"{count(evidence['differing'])} of {counted(decision['metric']['n'], unit)} differ"
     yield f"look {evidence.get('look') or 1} at rows {short(plain(evidence['rows_digest']))}"
     if resamples := evidence.get("resamples"):
         yield counted(resamples, "resample")
     yield f"seed {evidence['seed']}"
     if decision["verdict"] == "inconclusive" and evidence["rows_needed"]:
-        yield f"about {counted(evidence['rows_needed'], 'more row')} needed"
+        yield f"about {counted(evidence['rows_needed'], f'more {unit}')} needed"

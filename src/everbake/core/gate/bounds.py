@@ -9,7 +9,7 @@ from everbake.core.gate.dependence import partitions
 from everbake.core.gate.estimates import Drawing, RowMean
 from everbake.core.gate.heldout import Array, Flags, Floats, HeldOut
 from everbake.core.gate.losses import average, value_of
-from everbake.core.gate.scoring import Scorer, is_numeric
+from everbake.core.gate.scoring import Scorer, is_composite, is_numeric
 from everbake.core.metrics import Metric, positives
 from everbake.statistics.bootstrap import RESAMPLES, UndefinedError
 from everbake.statistics.clusters import TooFewGroupsError
@@ -57,10 +57,14 @@ class Measured:
 
     def bounds(self, level: float) -> Bounds | None:
         """The one-sided bounds, None where they cannot be told."""
+        if self.metric.kind == "whole":
+            return Bounds(self.value, self.value, level)
         return self._bounds(level, RESAMPLES)
 
     def rough_bounds(self, level: float) -> Bounds | None:
         """Bounds to be shown, for which little time is spent."""
+        if self.metric.kind == "whole":
+            return None
         quick = self._losses() is not None or self.metric.name in WEIGHTED
         if not quick and self.held.n > _SHOWN_ROWS:
             return None
@@ -103,7 +107,7 @@ class Measured:
 
     def _classes(self) -> Flags | None:
         y = self.held.y
-        if y.ndim > 1 or len(np.unique(y)) != _BINARY:
+        if y.ndim > 1 or is_composite(y) or len(np.unique(y)) != _BINARY:
             return None
         return np.asarray(positives(y), dtype=np.bool_)
 
@@ -115,7 +119,8 @@ class Measured:
         if answers.shape != y.shape or y.ndim > 1:
             return None
         numeric = metric.scale == "none" or metric.probabilities or is_numeric(y)
-        if metric.kind != "share" and not (is_numeric(answers) and numeric):
+        free = metric.kind == "share" or metric.cut is not None
+        if not free and not (is_numeric(answers) and numeric):
             return None
         losses: Floats = metric.row_loss(y, answers)
         weights = self.held.weights

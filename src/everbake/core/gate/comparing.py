@@ -22,6 +22,7 @@ from everbake.core.gate.findings import NO_MARGINS, Findings, Margins, margins
 from everbake.core.gate.heldout import Array, HeldOut
 from everbake.core.gate.looks import level_of
 from everbake.core.gate.rules import Rules
+from everbake.core.gate.scoring import is_composite
 from everbake.core.gate.verdicts import Ruling, decide, rows_needed
 from everbake.errors import UserCodeError
 from everbake.statistics.bootstrap import UndefinedError
@@ -259,4 +260,6 @@ def _notes(pair: Duel) -> tuple[str, ...]:
 
 
 def _constant(answers: Array) -> bool:
+    if is_composite(answers):
+        return all(answer == answers[0] for answer in answers)
     return bool(np.all(answers == answers[0]))

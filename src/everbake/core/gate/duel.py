@@ -18,7 +18,7 @@ from everbake.core.gate.losses import (
     value_of,
 )
 from everbake.core.gate.rules import Rules
-from everbake.core.gate.scoring import Scorer, is_numeric
+from everbake.core.gate.scoring import Scorer, is_composite, is_numeric
 from everbake.core.metrics import Metric, known_metric, positives
 from everbake.errors import UsageError, UserCodeError
 
@@ -121,6 +121,8 @@ def undefined(metric: Metric, y: Array) -> str | None:
 
 def one_outcome(name: str, y: Array, needs: str = "") -> str | None:
     """A sentence where all outcomes are the same, or None."""
+    if is_composite(y):
+        return None
     labels = np.unique(y) if y.dtype.kind != "O" else list(dict.fromkeys(y.flat))
     if len(labels) > 1:
         return None
@@ -236,7 +238,7 @@ def _one_known_class(y: Array) -> bool:
 
 def _positive(y: Array) -> Flags | None:
     """True for each row of the positive class, None where there are not two classes."""
-    if y.ndim > 1 or len(np.unique(y)) > BINARY:
+    if y.ndim > 1 or is_composite(y) or len(np.unique(y)) > BINARY:
         return None
     return np.asarray(positives(y), dtype=np.bool_)
 

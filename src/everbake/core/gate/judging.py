@@ -17,6 +17,7 @@ from everbake.core.gate.concluding import Parts, conclude
 from everbake.core.gate.duel import NEW, score, scorer_of, undefined, untold_by
 from everbake.core.gate.given import Given
 from everbake.core.gate.heldout import Array, HeldOut, held_out
+from everbake.core.gate.lists import by_user, read_lists
 from everbake.core.gate.rails import readings
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import present
@@ -37,6 +38,10 @@ def judge_rows(given: Given, rules: Rules) -> Decision:
         UsageError: weights, groups, order or segments do not fit the rows, or the rows have
             weights and the metric takes none.
     """
+    return by_user(_judged(read_lists(given, rules), rules), rules)
+
+
+def _judged(given: Given, rules: Rules) -> Decision:
     held = held_out(given, rules.seed)
     fault = fault_of(held.candidate, held.y, rules)
     if fault is not None:

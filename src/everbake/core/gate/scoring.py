@@ -173,6 +173,11 @@ def present(values: Array) -> Flags:
     return flags if flags.ndim == 1 else np.asarray(flags.all(axis=tuple(range(1, flags.ndim))))
 
 
+def is_composite(values: Array) -> bool:
+    """True for lists and mappings, of which numpy must make no arrays of their own."""
+    return values.dtype.kind == "O" and any(isinstance(v, dict | tuple | list) for v in values.flat)
+
+
 def is_numeric(values: Array) -> bool:
     """True for numbers and booleans."""
     return values.dtype.kind in "biuf"

@@ -8,6 +8,7 @@ from everbake.core.decision import Decision
 from everbake.core.gate.given import Given
 from everbake.core.gate.heldout import Array
 from everbake.core.gate.judging import judge_rows
+from everbake.core.gate.lists import read_lists
 from everbake.core.gate.rules import IfInconclusive, Rail, Rule, Rules, direction, rail
 from everbake.core.gate.scoring import as_answers, present
 from everbake.core.metrics import AtLeast, AtMost, Better, metric_name
@@ -42,7 +43,8 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
     """Judge a new model against the one in use, on rows that neither has learned from.
 
     Args:
-        y_true: the outcomes, one a row (or a row of several outputs).
+        y_true: the outcomes, one a row (or a row of several outputs). A metric of ranked lists
+            such as `ndcg(10)` wants for each user the items, or a dict of their gains.
         champion: the answers of the model in use; None if there is none yet.
         candidate: the answers of the new model.
         metric: `(y_true, y_pred)` or `(y_true, y_pred, rows)` -> float; scikit-learn's own do. It
@@ -97,7 +99,6 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
         confidence=confidence,
         seed=seed,
     )
-    _check_arguments(as_answers(y_true), champion, candidate)
     if look < 1:
         raise UsageError("EB052", f"look is {look}", mend="count the looks at these rows from 1")
     given = Given(
@@ -111,6 +112,8 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
         segments=_columns(segments or {}),
         look=look,
     )
+    given = read_lists(given, rules)
+    _check_arguments(as_answers(given.y), given.champion, given.candidate)
     return judge_rows(given, rules)
 
 
