@@ -26,10 +26,10 @@ def predict(model: LinearRegression, rows: pd.DataFrame):
 
 recipe = Recipe(
     name="rent",
-    data=Table(label="rent", time="day", group="street", private=["street"]),
+    data=Table(label="rent", time="day", group="street", private=["street", "city"]),
     train=train,
     predict=predict,
-    gate=Gate(mean_squared_error, guardrails=[AtLeast(r2_score, 0.2)]),
+    gate=Gate(mean_squared_error, segments=["city"], guardrails=[AtLeast(r2_score, 0.2)]),
 )
 """
 
@@ -37,13 +37,14 @@ recipe = Recipe(
 def rows_of(days, seed):
     """Flats with their rents: what `size` and `rooms` tell of them, and noise."""
     random.seed(seed)
-    lines = ["day,street,size,rooms,rent"]
+    lines = ["day,street,city,size,rooms,rent"]
     for day in days:
-        for _ in range(20):
+        for i in range(20):
             size, rooms = random.uniform(20, 120), random.randint(1, 5)
             rent = 8 * size + 60 * rooms + random.gauss(0, 90)
             street = f"secret-{random.randint(1, 30)}"
-            lines.append(f"2026-01-{day:02d}T00:00:00,{street},{size:.1f},{rooms},{rent:.1f}")
+            place = f"{street},{'secret-ulm' if i % 2 else 'secret-bonn'}"
+            lines.append(f"2026-01-{day:02d}T00:00:00,{place},{size:.1f},{rooms},{rent:.1f}")
     return "\n".join(lines) + "\n"
 
 
@@ -128,6 +129,13 @@ def test_it_fits_a_page_and_tells_nothing_private(judged):
         assert "secret" not in text
         assert "\x1b" not in text
     assert max(map(len, told(judged, 2, COLUMNS="140")[0].splitlines())) > 80
+
+
+def test_segments_of_a_private_column_are_numbered(judged):
+    text, _ = told(judged, 2)
+    assert re.search(r"^. city = \(private 1\) +40 ", text, re.MULTILINE)
+    assert re.search(r"^. city = \(private 2\) +40 ", text, re.MULTILINE)
+    assert "secret" not in judged.run("why", "rent@2", "--json").stdout
 
 
 def test_a_stdout_of_plain_letters_gets_plain_letters(judged):

@@ -36,7 +36,7 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]
     decision = with_enough(judge_rows(given, rules_of(recipe)))
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
-    told = _with_origin(with_curves(decision, given, prices), recipe.data, rows)
+    told = told_of(with_curves(decision, given, prices), period_of(recipe.data, rows))
     return told.with_checks(order.checks).to_dict()
 
 
@@ -98,13 +98,12 @@ def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
     return replace(decision, evidence=replace(evidence, rows_enough=rows))
 
 
-def _with_origin(decision: Decision, data: Table, rows: "pd.DataFrame") -> Decision:
-    """The decision with whose rows these are, and from when."""
-    if decision.evidence is None:
+def told_of(decision: Decision, period: tuple[str, str] | None, unit: str = "row") -> Decision:
+    """The decision that says from when its rows are, and what they are called."""
+    evidence = decision.evidence
+    if evidence is None:
         return decision
-    groups = None if data.group is None else int(rows[data.group].nunique())
-    evidence = replace(decision.evidence, groups=groups, period=period_of(data, rows))
-    return replace(decision, evidence=evidence)
+    return replace(decision, evidence=replace(evidence, period=period, unit=unit))
 
 
 def period_of(data: Table, rows: "pd.DataFrame") -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from everbake.core.decision import Check, Segment
+from everbake.core.decision import Calibration, Check, CostCurve, Curves, Segment
 from everbake.core.drawing import Style, as_lines
 from everbake.core.drawing.words import width_of
 
@@ -62,6 +62,24 @@ def test_who_decided_is_said_where_it_was_not_the_rows(decided):
     text = told(decided(decided_by='if_inconclusive="lean"'))
     assert 'decided by  the recipe\'s if_inconclusive="lean", not the rows alone' in text
     assert "decided by" not in told(decided())
+
+
+def test_users_are_called_users(decided):
+    text = told(decided(evidence={"unit": "user", "groups": None}))
+    assert "on 8,412 held-out users, 2026-10-01" in " ".join(text.split())
+    assert line_of(text, "all users")
+    assert "8,100 of 8,412 users differ" in text
+
+
+def test_calibration_and_costs_of_both_models_are_told(decided):
+    line = Calibration(900, 90, 0.1, (-0.1, 0.3), 0.95, (0.9, 1.01), 0.01, 0.02, 0.02, ())
+    none = Calibration(900, 0, None, None, None, None, 0.0, 0.0, 0.0, ())
+    cost = CostCurve(0.2, 0.35, ((0.2, 0.35),))
+    text = " ".join(told(decided(curves=Curves(line, none, cost, cost, (1.0, 4.0)))).split())
+    assert "calibrated the new model: slope 0.95 (0.90 to 1.01; 1 is right);" in text
+    assert "the model in use: no line can be estimated" in text
+    assert "decides the new model from 0.2 on, a row costs 0.35; the model in use from" in text
+    assert "a false positive costs 1, a false negative 4" in text
 
 
 def test_checks_are_told_the_worst_first(decided):

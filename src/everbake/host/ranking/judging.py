@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.decision import Decision
 from everbake.core.gate import Given, Rules, judge_rows
 from everbake.core.ranking import COLD_START, Audience, bound
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
 from everbake.host.calling import recipe_of
-from everbake.host.judging import period_of, rules_of, with_enough
+from everbake.host.judging import period_of, rules_of, told_of, with_enough
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.lists import decoded
 from everbake.host.ranking.period import Array, Period
@@ -29,17 +28,9 @@ def judge_ranking(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     given = _given(order, period, recipe)
     decision = judge_rows(given, list_rules(recipe, period.audience, given))
     per_user = len(period.judge) / max(1, len(period.users))
-    told = _with_origin(with_enough(decision, per_user), recipe, period)
-    return told.with_checks(order.checks).to_dict()
-
-
-def _with_origin(decision: Decision, recipe: Recipe, period: Period) -> Decision:
-    """The decision that says that it is about users, and when they chose."""
-    if decision.evidence is None:
-        return decision
     times = period.events.select([str(recipe.data.time)]).take(pa.array(period.judge))
-    told = period_of(recipe.data, frame(times))
-    return replace(decision, evidence=replace(decision.evidence, unit="user", period=told))
+    told = told_of(with_enough(decision, per_user), period_of(recipe.data, frame(times)), "user")
+    return told.with_checks(order.checks).to_dict()
 
 
 def _period(order: JudgeOrder, recipe: Recipe) -> Period:
