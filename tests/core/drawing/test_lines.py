@@ -2,7 +2,7 @@
 
 import pytest
 
-from everbake.core.decision import Calibration, Check, CostCurve, Curves, Segment
+from everbake.core.decision import Check, CostCurve, Curves, Segment
 from everbake.core.drawing import Style, as_lines
 from everbake.core.drawing.words import width_of
 
@@ -71,15 +71,14 @@ def test_users_are_called_users(decided):
     assert "8,100 of 8,412 users differ" in text
 
 
-def test_calibration_and_costs_of_both_models_are_told(decided):
-    line = Calibration(900, 90, 0.1, (-0.1, 0.3), 0.95, (0.9, 1.01), 0.01, 0.02, 0.02, ())
-    none = Calibration(900, 0, None, None, None, None, 0.0, 0.0, 0.0, ())
-    cost = CostCurve(0.2, 0.35, ((0.2, 0.35),))
-    text = " ".join(told(decided(curves=Curves(line, none, cost, cost, (1.0, 4.0)))).split())
-    assert "calibrated the new model: slope 0.95 (0.90 to 1.01; 1 is right);" in text
-    assert "the model in use: no line can be estimated" in text
-    assert "decides the new model from 0.2 on, a row costs 0.35; the model in use from" in text
+def test_what_decisions_cost_is_told(decided):
+    one, other = CostCurve(0.2, 0.35, ((0.2, 0.35),)), CostCurve(0.25, 0.4, ((0.25, 0.4),))
+    curves = Curves(candidate_cost=one, champion_cost=other, prices=(1.0, 4.0))
+    text = " ".join(told(decided(curves=curves)).split())
+    assert "decides the new model from 0.2 on, a row costs 0.35;" in text
+    assert "the model in use from 0.25 on, a row costs 0.4;" in text
     assert "a false positive costs 1, a false negative 4" in text
+    assert "decides" not in told(decided(curves=Curves()))
 
 
 def test_checks_are_told_the_worst_first(decided):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from everbake.core.drawing.curves import curves_of
+from everbake.core.drawing.curves import costs_of
 from everbake.core.drawing.forest import Bar, Forest
 from everbake.core.drawing.marks import SEGMENTS, VERDICTS, Shape, shape_of
 from everbake.core.drawing.sources import sources_of, units_of
@@ -207,8 +207,8 @@ def _facts(decision: Json, evidence: Json) -> Iterator[tuple[str, tuple[str, ...
         yield "judged", tuple(_evidence(decision, evidence))
     if (best := decision.get("best")) is not None:
         yield "best so far", tuple(_best(best, decision["metric"]))
-    if (curves := decision.get("curves")) is not None:
-        yield from curves_of(curves)
+    if (curves := decision.get("curves")) is not None and (costs := costs_of(curves)):
+        yield "decides", costs
     yield from sources_of(decision.get("compared") or {})
 
 
