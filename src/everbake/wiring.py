@@ -255,7 +255,7 @@ def judge_replay(project: Path, bundle: Bundle, labelled: Path) -> dict[str, Any
     return judged(bundle, labelled.absolute(), (_serving_hosts(project), work))
 
 
-def compare(project: Path, model: str, pair: tuple[Row, Row]) -> dict[str, Any] | None:
+def compare(project: Path, model: str, pair: tuple[Row, Row]) -> dict[str, object] | None:
     """What the gate says of the second of two versions beside the first; nothing is recorded.
 
     Args:

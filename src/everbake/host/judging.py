@@ -1,6 +1,5 @@
 """The job that judges a candidate by answers that were computed before."""
 
-import hashlib
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,14 @@ import pyarrow as pa
 from everbake.core.decision import Decision
 from everbake.core.gate import Given, Rules, Thresholds, judge_rows, rail, with_curves
 from everbake.core.gate.dividing import divide
+from everbake.core.gate.looks import level_of
 from everbake.core.gate.scoring import as_answers
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.spec import Table
-from everbake.core.work import JudgeOrder
+from everbake.core.work import JudgeOrder, JudgeReport
 from everbake.host.calling import recipe_of
+from everbake.host.looks import Look, look_at
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
 from everbake.statistics.power import rows_for
@@ -28,16 +29,18 @@ if TYPE_CHECKING:
 FEWEST = 30  # held-out rows, below which intervals rest on too little
 
 
-def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
-    """The decision as scripts see it."""
+def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
+    """The decision, and its place in the ledger of looks."""
     recipe = recipe_of(context.recipe, order.model)
-    rows = _rows(order)
-    given = _given(order, recipe, rows)
+    table = read_table(order.files, order.rows)
+    look = look_at(table, order, context)
+    rows = frame(table.take(pa.array(np.load(order.judge))))
+    given = _given(order, recipe, rows, look)
     decision = with_enough(judge_rows(given, rules_of(recipe)))
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
     told = told_of(with_curves(decision, given, prices), period_of(recipe.data, rows))
-    return told.with_checks(order.checks).to_dict()
+    return look.report(told.with_checks(order.checks))
 
 
 def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
@@ -50,26 +53,32 @@ def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
     return champion, candidate, best
 
 
-def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame") -> Given:
+def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame", look: Look) -> Given:
     # Without a row that the champion has not seen, it has no answers; but it is there.
     unseen = np.empty(0) if order.has_champion else None
-    data = recipe.data
+    data, truth = recipe.data, np.load(order.truth)
 
     def column(name: str | None) -> object | None:
         return None if name is None else rows[name].to_numpy()
 
     return Given(
-        y=np.load(order.truth),
+        y=truth,
         champion=np.load(order.champion) if order.champion is not None else unseen,
-        candidate=np.load(order.candidate),
+        # A candidate that does not answer these rows has no answer that can be used.
+        candidate=np.full(len(truth), np.nan)
+        if order.candidate is None
+        else np.load(order.candidate),
         rows=rows,
         weights=column(data.weight),
         groups=column(data.group),
         order=column(data.time),
         segments={name: _shown(name, rows[name], data.private) for name in recipe.gate.columns},
-        rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
+        rows_digest=look.digest,
+        look=look.number,
         more_rows=order.more_rows,
         thresholds=_thresholds(order, recipe),
+        best=None if order.best is None else np.load(order.best),
+        best_name=order.best_name,
     )
 
 
@@ -82,7 +91,7 @@ def _shown(name: str, values: "pd.Series[Any]", private: tuple[str, ...]) -> obj
 
 
 def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
-    """The decision with the number of rows that would have been enough, for the next split.
+    """The decision with the number of rows that are enough for the next look, for its split.
 
     Args:
         decision: what was decided.
@@ -91,7 +100,7 @@ def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
     evidence = decision.evidence
     if evidence is None or not evidence.sd or decision.champion is None:
         return decision
-    enough = rows_for(evidence.sd, evidence.tolerance, evidence.level)
+    enough = rows_for(evidence.sd, evidence.tolerance, level_of(evidence.look + 1))
     if enough is None:
         return decision
     rows = ceil(max(FEWEST, enough) * rows_each)
@@ -117,11 +126,6 @@ def period_of(data: Table, rows: "pd.DataFrame") -> tuple[str, str] | None:
 def _moment(value: object) -> str:
     """A time or number as text; a midnight is a day."""
     return str(value).removesuffix(" 00:00:00")
-
-
-def _rows(order: JudgeOrder) -> "pd.DataFrame":
-    table = read_table(order.files, order.rows)
-    return frame(table.take(pa.array(np.load(order.judge))))
 
 
 def rules_of(recipe: Recipe) -> Rules:

@@ -22,7 +22,7 @@ from everbake.host.inputs import needed_columns
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, Mask, pack_rows, split, unpack_rows
+from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
 
 if TYPE_CHECKING:
@@ -120,14 +120,9 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     labelled = known_rows(recipe, table)
     if order.refit:
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
-    champion = None
-    if order.champion_rows is not None:
-        champion = unpack_rows(Path(order.champion_rows).read_bytes())
+    paths = [path for path in (order.champion_rows, order.best_rows) if path is not None]
+    champion = rows_in(paths, table.num_rows)[labelled] if paths else None
     spec = describe(recipe, rows_form(recipe.train))
-    if champion is not None:
-        known = np.zeros(table.num_rows, np.bool_)
-        known[: len(champion)] = champion[: table.num_rows]
-        champion = known[labelled]
     held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
     if not held.train.any():
         raise UserCodeError(
@@ -209,7 +204,8 @@ def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
         detail = f"{held.twins} rows that equal a held-out row were left out"
         checks.append(Check("duplicates", "warn", detail))
     if held.seen:
-        detail = f"{held.seen} held-out rows judge nobody: the champion was trained on them"
+        who = "the champion (or the best version so far) was trained on them"
+        detail = f"{held.seen} held-out rows judge nobody: {who}"
         checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))
     if unknown := table.column(recipe.data.label).null_count:
         detail = f"{unknown} rows without a known outcome were left out"

@@ -1,8 +1,5 @@
 """The job that finds the rows which none of some versions has learned from."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 
@@ -11,7 +8,7 @@ from everbake.core.work import UnseenOrder, UnseenReport
 from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import read_table, rows_form
-from everbake.host.splitting import Mask, pack_rows, unpack_rows, unseen
+from everbake.host.splitting import pack_rows, rows_in, unseen
 from everbake.host.training import (
     JUDGE,
     TRAINED,
@@ -32,7 +29,7 @@ def find_unseen(order: UnseenOrder, context: JobContext) -> UnseenReport:
     recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
     check_columns(recipe, table)
-    learned, known = _learned(order.trained, table.num_rows), known_rows(recipe, table)
+    learned, known = rows_in(order.trained, table.num_rows), known_rows(recipe, table)
     spec = describe(recipe, rows_form(recipe.train))
     fresh = np.zeros(table.num_rows, np.bool_)
     fresh[known] = unseen(table.filter(pa.array(known)), spec, learned[known])
@@ -41,12 +38,3 @@ def find_unseen(order: UnseenOrder, context: JobContext) -> UnseenReport:
     if recipe.events is None:
         save_array(context.work / TRUTH, truth_of(table.filter(pa.array(fresh)), recipe))
     return UnseenReport(int(fresh.sum()))
-
-
-def _learned(trained: Sequence[str], count: int) -> Mask:
-    """The rows that at least one of the versions was trained on."""
-    learned = np.zeros(count, np.bool_)
-    for path in trained:
-        rows = unpack_rows(Path(path).read_bytes())[:count]
-        learned[: len(rows)] |= rows
-    return learned

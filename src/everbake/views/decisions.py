@@ -8,37 +8,47 @@ from everbake.core.tables import Row
 from everbake.ports import Reader
 from everbake.views.outcomes import decision
 
+_SINCE = "those that are new to every model"  # where a pending version is looked at again
 _STAYS = " The model in use stays."  # the gate's last words; here nobody need be in use
 _DAY, _HOUR, _MINUTE = 86_400.0, 3_600.0, 60.0
 
 
 def explained(reader: Reader, version: Row) -> dict[str, Any] | None:
-    """A version's decision and, under `compared`, both sides and the rows that were held out.
+    """The newest decision about a version and, under `compared`, all sides and the held-out rows.
 
     Args:
         reader: the ledger.
         version: a row of `versions`.
     """
-    run = str(version["run"])
-    judged = decision(reader, run)
-    if judged is None:
+    key: Row = {"model": version["model"], "version": version["version"]}
+    rows = reader.rows("decisions", key, newest=1)
+    if not rows:
         return None
-    pinned, trained = _begun(reader, run)
-    champion = None
-    if pinned.champion is not None:
-        key: Row = {"model": version["model"], "version": pinned.champion}
-        champion = side(reader, reader.rows("versions", key)[0])
-    held_out = {
-        "rows": trained.held_out,
-        "data_version": pinned.data_version,
-        "split": _split(pinned.spec.split),
+    run = str(rows[0]["run"])
+    pinned = expected(reader.find(step_id(run, "pin")), RunPinned)
+    best = None if pinned.best == pinned.champion else pinned.best
+    compared = {
+        "candidate": side(reader, version),
+        "champion": _numbered(reader, version, pinned.champion),
+        "best": _numbered(reader, version, best),
+        "held_out": {
+            "rows": rows[0]["rows"],
+            "data_version": pinned.data_version,
+            "split": _split(pinned.spec.split) if pinned.pending is None else _SINCE,
+        },
     }
-    compared = {"candidate": side(reader, version), "champion": champion, "held_out": held_out}
-    return {**judged, "compared": compared}
+    return {**(decision(reader, run) or {}), "compared": compared}
+
+
+def _numbered(reader: Reader, like: Row, number: int | None) -> dict[str, Any] | None:
+    """The side of another version of the same model."""
+    if number is None:
+        return None
+    return side(reader, reader.rows("versions", {"model": like["model"], "version": number})[0])
 
 
 def beside(
-    reader: Reader, decision: dict[str, Any] | None, pair: tuple[Row, Row]
+    reader: Reader, decision: dict[str, object] | None, pair: tuple[Row, Row]
 ) -> dict[str, Any] | None:
     """A judgement without consequences, as `explained` tells one that had some.
 
@@ -50,14 +60,16 @@ def beside(
     if decision is None:
         return None
     one, other = (side(reader, version) for version in pair)
-    compared = {"candidate": other, "champion": None, "beside": one}
-    because = decision["because"].removesuffix(_STAYS)
+    compared = {"candidate": other, "champion": None, "best": None, "beside": one}
+    because = str(decision["because"]).removesuffix(_STAYS)
     return {**decision, "because": because, "compared": compared}
 
 
 def side(reader: Reader, version: Row) -> dict[str, Any]:
     """What a version was made of: data, recipe, seed, runtime."""
-    pinned, trained = _begun(reader, str(version["run"]))
+    run = str(version["run"])
+    pinned = expected(reader.find(step_id(run, "pin")), RunPinned)
+    trained = expected(reader.find(step_id(run, "train")), Trained)
     return {
         "name": f"{version['model']}@{version['version']}",
         "version": version["version"],
@@ -71,12 +83,6 @@ def side(reader: Reader, version: Row) -> dict[str, Any]:
         "environment": pinned.environment,
         "bundle": version["bundle"],
     }
-
-
-def _begun(reader: Reader, run: str) -> tuple[RunPinned, Trained]:
-    """What a run was to work on, and the candidate that it made."""
-    pinned = expected(reader.find(step_id(run, "pin")), RunPinned)
-    return pinned, expected(reader.find(step_id(run, "train")), Trained)
 
 
 def _split(split: SplitSpec) -> str:

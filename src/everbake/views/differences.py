@@ -11,7 +11,7 @@ from everbake.core.spec import RecipeSpec
 from everbake.core.tables import Row
 from everbake.ports import Blobs, Reader
 from everbake.views.code import changes
-from everbake.views.lists import moment
+from everbake.views.moments import moment
 
 _TOLD_ELSEWHERE = ("name", "params", "seed")  # parts of a recipe that have an entry of their own
 _ABOUT_PYTHON = ("python", "implementation", "platform")

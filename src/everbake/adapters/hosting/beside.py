@@ -11,7 +11,7 @@ from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.bundle import Bundle
 from everbake.core.spec import Ranked, RecipeSpec
-from everbake.core.work import JudgeOrder, Model, ScoreOrder, UnseenOrder, UnseenReport
+from everbake.core.work import JudgeOrder, JudgeReport, Model, ScoreOrder, UnseenOrder, UnseenReport
 from everbake.errors import UserCodeError
 from everbake.ports import Blobs
 from everbake.wire import JobLimits
@@ -44,7 +44,7 @@ class Beside:
         self._files, self._rows = table
         self._hosts, self._work, self._blobs = places
 
-    def judged(self, one: Made, other: Made) -> dict[str, Any] | None:
+    def judged(self, one: Made, other: Made) -> dict[str, object] | None:
         """What the gate of `other` says of it beside `one`; None without a row new to both.
 
         Raises:
@@ -66,10 +66,7 @@ class Beside:
                 trained=str(folder / "unseen" / "trained.bin"),
                 thresholds=(_threshold(one.bundle), _threshold(other.bundle), None),
             )
-            decision: dict[str, Any] = self._done(
-                other, "judge", order, folder / "judge", dict[str, Any]
-            )
-            return decision
+            return self._done(other, "judge", order, folder / "judge", JudgeReport).decision
 
     def _unseen(self, one: Made, other: Made, folder: Path) -> int:
         """How many rows neither has learned from; their positions and labels are in a folder."""

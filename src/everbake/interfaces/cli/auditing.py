@@ -16,7 +16,7 @@ from everbake.core.drawing import MARKS
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, progress, tell
 from everbake.interfaces.render import table
-from everbake.views.lists import moment
+from everbake.views.moments import moment
 
 _LOW_DISK = 100 * 2**20
 

@@ -14,9 +14,9 @@ from everbake.core.tables import Row
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, split_name, tell
 from everbake.interfaces.cli.looking import known
-from everbake.interfaces.render import rollout_lines
+from everbake.interfaces.render import look_lines, rollout_lines
 from everbake.ports import Reader
-from everbake.views import decisions, outcomes
+from everbake.views import decisions, looks, outcomes
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -38,6 +38,8 @@ def why(project: Path, name: str, as_json: bool) -> None:  # noqa: FBT001
         "schema": outcomes.SCHEMA,
         "model": model,
         "decision": decisions.explained(reader, row),
+        "looks": looks.looks(reader, model, int(row["version"] or 0)),
+        "pending": _pending(reader, row),
         "rollout": _rollout(project, reader, row),
     }
     tell(told, lambda: writable(_why(told)), as_json=as_json)
@@ -58,6 +60,12 @@ def version_row(reader: Reader, model: str, version: int | None) -> Row:
     return found[0]
 
 
+def _pending(reader: Reader, version: Row) -> dict[str, Any] | None:
+    """When a version is looked at again, if it is the one that is pending."""
+    waits = looks.pending(reader, reader.rows("models", {"model": version["model"]})[0])
+    return waits if waits and waits["version"] == version["version"] else None
+
+
 def _rollout(project: Path, reader: Reader, version: Row) -> dict[str, Any] | None:
     """Where the version's rollout stands, if it has had one."""
     from everbake.engine.rollouts import assessed
@@ -74,6 +82,9 @@ def _rollout(project: Path, reader: Reader, version: Row) -> dict[str, Any] | No
 
 def _why(told: dict[str, Any]) -> str:
     lines = as_lines(told["decision"], style())
+    again = look_lines(told["looks"])
+    again += [f"  {told['pending']['next']}"] if told["pending"] is not None else []
+    lines += ["", *again] if again else []
     if told["rollout"] is not None:
         lines += ["", *rollout_lines(told["rollout"])]
     return "\n".join(lines)

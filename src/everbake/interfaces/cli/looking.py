@@ -48,7 +48,12 @@ def _status(told: dict[str, Any]) -> str:
     for model in told["models"]:
         champion = "none" if model["champion"] is None else f"version {model['champion']}"
         candidate = "" if model["candidate"] is None else f", candidate {model['candidate']}"
+        waits = model["pending"]
+        if waits is not None:
+            candidate += f" ({waits['next']})"
         lines.append(f"{model['name']}  {model['stage']}, champion {champion}{candidate}")
+        if model["best"] != model["champion"]:
+            lines[-1] += f", best so far version {model['best']}"
         lines += [f"  {light(name, model[name])}" for name in ("fresh", "good", "safe")]
     return "\n".join(lines)
 
@@ -69,12 +74,20 @@ def versions(project: Path, name: str, as_json: bool, limit: int | None) -> None
         lambda: table(
             heads,
             [
-                (v["version"], v["state"], v["data_version"], v["runtime"], v["run"], v["time"])
+                (v["version"], _state(v), v["data_version"], v["runtime"], v["run"], v["time"])
                 for v in told["versions"]
             ],
         ),
         as_json=as_json,
     )
+
+
+def _state(version: dict[str, Any]) -> str:
+    """The state of a version, and what comes next for one that is pending."""
+    waits, best = version["pending"], version["best"] and version["state"] != "champion"
+    more = [waits["next"]] if waits else []
+    more += ["best so far"] if best else []
+    return f"{version['state']} ({', '.join(more)})" if more else str(version["state"])
 
 
 @click.command()
