@@ -242,6 +242,30 @@ class JudgeReport:
 
 
 @dataclass(frozen=True)
+class UnseenOrder:
+    """Find the rows on which some versions can be compared.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        trained: files with the sets of rows that the versions were trained on.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnseenReport:
+    """How many such rows there are; the job's directory holds the files that judging needs."""
+
+    rows: int
+
+
+@dataclass(frozen=True)
 class SessionOrder:
     """Answer requests with a saved model.
 

@@ -69,6 +69,30 @@ def split(
     return Held(train & ~copies, once, seen, int(copies.sum() + judge.sum() - once.sum()))
 
 
+def unseen(table: pa.Table, spec: RecipeSpec, learned: Mask) -> Mask:
+    """The rows on which models can be compared that have learned from some rows of the table.
+
+    They are none of these rows, nor equal to one, nor of the same key; where the split holds out
+    groups, of none of their groups; where it goes by time, none is older than the newest of them.
+
+    Args:
+        table: all rows in order of arrival, with their hidden columns.
+        spec: the recipe.
+        learned: the rows that any of the models was trained on.
+    """
+    rows = ~_with_copies(table, learned)
+    for column in (spec.table.key, spec.table.group if spec.split.kind == "group" else None):
+        if column is not None:
+            hashes = column_hashes(table, column)
+            rows &= ~np.isin(hashes, hashes[learned])
+    if spec.split.kind != "time":
+        return rows
+    times = times_of(table, spec)
+    if learned.any():
+        rows &= times >= times[learned].max()
+    return _first_of_each(own_hashes(table), rows)
+
+
 @dataclass(frozen=True)
 class Learned:
     """Who has learned from which rows of a table, and which have judged the candidate.

@@ -9,9 +9,9 @@ import click
 
 from everbake import wiring
 from everbake.core.decision import Check
+from everbake.core.drawing import MARKS
 from everbake.errors import ConflictError, UsageError
 from everbake.interfaces.cli.calling import json_option, progress, tell
-from everbake.interfaces.render import MARKS
 
 
 @click.command()
