@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from everbake.core.gate import Rail, Rules, judge, judge_rows
+from everbake.core.gate import Given, Rail, Rules, judge, judge_rows
 from everbake.core.metrics import AtLeast, AtMost
 from everbake.errors import UsageError, UserCodeError
 from everbake.metrics import mean_absolute_error, mean_squared_error
@@ -104,7 +104,7 @@ class TestReference:
             before = np.full(200, 10.0) + d - d.mean()  # a gap that is the same every time
             for shift in promoted:
                 after = before - 10 * (d + shift)
-                decision = judge_rows(np.zeros(200), before, after, rules)
+                decision = judge_rows(Given(np.zeros(200), before, after), rules)
                 promoted[shift] += decision.verdict == "promoted"
         # within three standard errors of both simulations
         assert 100 * promoted[0.0] / rounds == pytest.approx(94.0, abs=2.4)
@@ -220,7 +220,7 @@ class TestErrors:
     def test_a_metric_without_a_finite_number_is_the_users_code(self, answer):
         rules = Rules("odd", lambda *_: answer, "lower")
         with pytest.raises(UserCodeError, match="EB311 the metric odd returned"):
-            judge_rows([1.0], None, [2.0], rules)
+            judge_rows(Given([1.0], None, [2.0]), rules)
 
     @pytest.mark.parametrize(
         ("arguments", "code"),

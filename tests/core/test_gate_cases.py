@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from everbake.core.gate import Rules, judge, judge_rows
+from everbake.core.gate import Given, Rules, judge, judge_rows
 from everbake.metrics import mean_absolute_error, mean_squared_error
 
 
@@ -30,7 +30,7 @@ class TestFirstAndBadAnswers:
         )
 
     def test_a_first_version_without_a_held_out_row_is_promoted_without_a_figure(self):
-        decision = judge_rows([], None, [], mse_rules())
+        decision = judge_rows(Given([], None, []), mse_rules())
         assert (decision.verdict, decision.code, decision.n) == ("promoted", "first_version", 0)
         assert decision.candidate is None
 
@@ -44,14 +44,14 @@ class TestFirstAndBadAnswers:
     @pytest.mark.parametrize("champion", [None, [1.0, 2.0, 3.0]])
     @pytest.mark.parametrize("answers", [[1.0, 2.0], [1.0, 2.0, 3.0, 4.0], 1.0])
     def test_the_wrong_number_of_answers_is_rejected(self, champion, answers):
-        decision = judge_rows([1.0, 2.0, 3.0], champion, answers, mse_rules())
+        decision = judge_rows(Given([1.0, 2.0, 3.0], champion, answers), mse_rules())
         assert (decision.verdict, decision.code) == ("rejected", "wrong_length")
         assert "for 3 held-out rows" in decision.because
 
     @pytest.mark.parametrize("champion", [None, [1.0, 2.0, 3.0]])
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), None])
     def test_an_answer_that_is_no_number_is_rejected(self, champion, bad):
-        decision = judge_rows([1.0, 2.0, 3.0], champion, [1.0, bad, 3.0], mse_rules())
+        decision = judge_rows(Given([1.0, 2.0, 3.0], champion, [1.0, bad, 3.0]), mse_rules())
         assert (decision.verdict, decision.code) == ("rejected", "not_finite")
         assert "on 1 of 3 held-out rows" in decision.because
         assert "first: row 2" in decision.because
@@ -61,12 +61,12 @@ class TestFirstAndBadAnswers:
         assert (decision.verdict, decision.code) == ("rejected", "bad_output")
 
     def test_an_invalid_answer_on_a_row_without_outcome_counts_too(self):
-        decision = judge_rows([1.0, None], [1.0, 1.0], [1.0, np.nan], mse_rules())
+        decision = judge_rows(Given([1.0, None], [1.0, 1.0], [1.0, np.nan]), mse_rules())
         assert decision.code == "not_finite"
 
     def test_a_champion_that_answers_nothing_is_replaced(self):
         for before in ([np.nan] * 3, [1.0, 2.0]):
-            decision = judge_rows([1.0, 2.0, 3.0], before, [1.0, 2.0, 3.5], mse_rules())
+            decision = judge_rows(Given([1.0, 2.0, 3.0], before, [1.0, 2.0, 3.5]), mse_rules())
             assert (decision.verdict, decision.code) == ("promoted", "champion_broken")
             assert (
                 "no valid answer on 3 of 3 held-out rows; the new one answers all"
@@ -77,7 +77,9 @@ class TestFirstAndBadAnswers:
         i, y, e0 = waves(400)
         after = e0 + 0.1 * np.cos(2.9 * i)
         broken = np.append(e0, [np.nan, np.inf])
-        decision = judge_rows(np.append(y, [9, 9]), broken, np.append(after, [1, 1]), mse_rules())
+        decision = judge_rows(
+            Given(np.append(y, [9, 9]), broken, np.append(after, [1, 1])), mse_rules()
+        )
         assert decision.n == 400
         assert decision.interval == pytest.approx((-0.01476232, 0.00491479), abs=1e-8)
         assert decision.evidence.notes == (
@@ -119,14 +121,16 @@ class TestUnknownOutcomes:
         i, y, e0 = waves(400)
         after = e0 + 0.1 * np.cos(2.9 * i)
         truth = np.append(y, [np.nan, np.nan])
-        decision = judge_rows(truth, np.append(e0, [0, 0]), np.append(after, [5, 5]), mse_rules())
+        decision = judge_rows(
+            Given(truth, np.append(e0, [0, 0]), np.append(after, [5, 5])), mse_rules()
+        )
         assert decision.n == 400
         assert decision.interval[0] == pytest.approx(-0.01476232, abs=1e-8)
         assert decision.evidence.notes == ("2 rows without a known outcome were left out.",)
 
     @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
     def test_no_known_outcome_is_inconclusive(self, missing):
-        decision = judge_rows([missing] * 3, [1.0] * 3, [2.0] * 3, mse_rules())
+        decision = judge_rows(Given([missing] * 3, [1.0] * 3, [2.0] * 3), mse_rules())
         assert (decision.verdict, decision.code, decision.n) == ("inconclusive", "no_rows", 0)
         assert decision.because == (
             "Because no held-out row with a known outcome is left, so nothing can be compared. "
@@ -136,7 +140,7 @@ class TestUnknownOutcomes:
     def test_labels_may_be_missing(self):
         y = np.array(["a", None, "b", "a"], dtype=object)
         rules = Rules("accuracy_score", sk.accuracy_score, "higher")
-        decision = judge_rows(y, ["a", "a", "b", "a"], ["a", "b", "b", "a"], rules)
+        decision = judge_rows(Given(y, ["a", "a", "b", "a"], ["a", "b", "b", "a"]), rules)
         assert (decision.n, decision.code) == (3, "same_predictions")
 
 
@@ -145,7 +149,7 @@ class TestTies:
     def test_the_first_example_is_promoted_on_any_number_of_rows(self, n):
         y = np.array([12.0, 14.0, 16.0])[:n]
         before = y + np.array([1e-15, -8e-16, 2e-15])[:n]
-        decision = judge_rows(y, before, y, mse_rules(), more_rows=3)
+        decision = judge_rows(Given(y, before, y, more_rows=3), mse_rules())
         assert (decision.verdict, decision.code) == ("promoted", "same_predictions")
         assert (decision.difference, decision.interval) == (0.0, (0.0, 0.0))
         assert decision.candidate == 0.0

@@ -5,6 +5,7 @@ from typing import Literal
 
 Verdict = Literal["promoted", "rejected", "inconclusive"]
 CheckState = Literal["pass", "fail", "warn", "unknown"]
+SegmentState = Literal["ok", "hurt", "open", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,52 @@ class Check:
     name: str
     state: CheckState
     detail: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One subgroup of the held-out rows, and whether the candidate hurts it.
+
+    Attributes:
+        name: as in `sex = f`.
+        n: its rows.
+        candidate: the candidate's value on them, None where there is none.
+        champion: the champion's.
+        difference: > 0: the candidate is better there.
+        interval: two-sided interval of `difference`.
+        p: one-sided probability of such a loss in a segment that is not hurt, corrected for the
+            number of segments; None where it was not judged.
+        state: `ok`, `hurt`, `open` (not shown to be no worse, where all must pass), or `unknown`:
+            too few rows to judge.
+        detail: one sentence.
+    """
+
+    name: str
+    n: int
+    candidate: float | None
+    champion: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    p: float | None
+    state: SegmentState
+    detail: str
+
+
+@dataclass(frozen=True)
+class Versus:
+    """The candidate beside another model than the champion: the best one so far.
+
+    Attributes:
+        name: of that model, as in `version 3`.
+        value: its value on the same rows.
+        difference: > 0: the candidate is better.
+        interval: two-sided interval of `difference`.
+    """
+
+    name: str
+    value: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +75,8 @@ class Evidence:
         differing: k, the number of rows on which the two losses differ.
         rows_needed: further rows needed for a verdict, or None where no number is honest.
         rows_enough: rows that would have been enough for this comparison, if known.
+        look: the how-manieth decision by these rows this is, from 1.
+        resamples: how often rows were drawn again; 0: not at all.
         rows_digest: digest of the held-out rows.
         seed: the seed of every resampling, derived from the rows.
         notes: sentences worth a reader's time that did not decide.
@@ -47,6 +96,8 @@ class Evidence:
     gap: float | None = None
     sd: float | None = None
     rows_enough: int | None = None
+    look: int = 1
+    resamples: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +116,10 @@ class Decision:
         n: held-out rows compared.
         checks: guardrails, leakage, skew: what else was looked at.
         evidence: how the interval was made.
+        segments: the subgroups that were looked at.
+        best: the comparison with the best model so far, where that is not the champion.
+        decided_by: the recipe's choice, such as `if_inconclusive="lean"`, where that decided and
+            not the data.
     """
 
     verdict: Verdict
@@ -78,6 +133,9 @@ class Decision:
     n: int
     checks: tuple[Check, ...] = ()
     evidence: Evidence | None = None
+    segments: tuple[Segment, ...] = ()
+    best: Versus | None = None
+    decided_by: str = ""
 
     def with_checks(self, checks: tuple[Check, ...]) -> "Decision":
         """The same decision with further checks on record."""
@@ -99,4 +157,7 @@ class Decision:
             },
             "checks": [asdict(check) for check in self.checks],
             "evidence": asdict(self.evidence) if self.evidence else None,
+            "segments": [asdict(segment) for segment in self.segments],
+            "best": asdict(self.best) if self.best else None,
+            "decided_by": self.decided_by,
         }

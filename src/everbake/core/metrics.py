@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Better = Literal["lower", "higher"]
 Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "other"]
 Scale = Literal["squared", "absolute", "none"]
+Wants = Literal["scores", "decisions"]
+
+_CARRIED = "everbake_metric"  # the attribute in which a function says what is known of it
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Metric:
         scale: how a row's loss grows with its error, to tell rounding from an error.
         unit: True where all values lie within [0, 1].
         probabilities: True where a prediction must lie within [0, 1].
+        wants: what it is computed on: a model's `scores`, or the `decisions` made of them at the
+            model's own threshold.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Metric:
     scale: Scale = "none"
     unit: bool = False
     probabilities: bool = False
+    wants: Wants = "scores"
 
 
 def known_metric(name: str) -> Metric | None:
@@ -69,6 +75,12 @@ def known_metric(name: str) -> Metric | None:
     'higher'
     """
     return _KNOWN.get(name)
+
+
+def metric_of(metric: Callable[..., float]) -> Metric | None:
+    """What is known of a metric: what the function carries itself, else what its name tells."""
+    carried: object = getattr(metric, _CARRIED, None)
+    return carried if isinstance(carried, Metric) else known_metric(metric_name(metric))
 
 
 def metric_name(metric: Callable[..., float]) -> str:

@@ -15,7 +15,7 @@ from typing import get_args
 import msgspec
 
 from everbake.core.exposure import Canary, Replace, Rollout, Shadow
-from everbake.core.metrics import AtLeast, AtMost, known_metric, metric_name
+from everbake.core.metrics import AtLeast, AtMost, metric_name, metric_of
 from everbake.core.spec import (
     Better,
     GateSpec,
@@ -103,6 +103,10 @@ class Gate:
         guardrails: absolute limits on the candidate.
         min_gain: what a challenge must gain, in units of the metric.
         if_inconclusive: what to do when the data cannot tell.
+        segments: columns, or pairs of columns, whose values divide the rows into segments that may
+            not be hurt.
+        all_must_pass: whether every segment must be shown to be no worse, too.
+        confidence: one-sided, with which a guardrail must be met; None: the value alone counts.
     """
 
     metric: Callable[..., float]
@@ -113,9 +117,13 @@ class Gate:
     guardrails: tuple[AtLeast | AtMost, ...] = ()
     min_gain: float = 0.0
     if_inconclusive: IfInconclusive = "keep"
+    segments: tuple[str | tuple[str, str], ...] = ()
+    all_must_pass: bool = False
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guardrails", tuple(self.guardrails))
+        object.__setattr__(self, "segments", tuple(map(_segment, self.segments)))
         if not callable(self.metric):
             raise RecipeError(
                 "EB204",
@@ -136,6 +144,16 @@ class Gate:
         self._check_margins()
         for guardrail in self.guardrails:
             _check_guardrail(guardrail)
+        if self.confidence is not None:
+            _share(self.confidence, "Gate(confidence)")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns by which rows are divided into segments, each once."""
+        names = [
+            each for one in self.segments for each in ((one,) if isinstance(one, str) else one)
+        ]
+        return tuple(dict.fromkeys(names))
 
     @property
     def equal(self) -> float:
@@ -161,7 +179,7 @@ class Gate:
     def direction(self) -> Better:
         """Which way is better: as given, or as known of the metric."""
         name = metric_name(self.metric)
-        known = known_metric(name)
+        known = metric_of(self.metric)
         better = self.better or (known.better if known else None)
         if better is None:
             raise RecipeError(
@@ -177,6 +195,19 @@ class Gate:
                 mend=f'Gate({name}, better="{known.better}")',
             )
         return better
+
+
+def _segment(declared: object) -> str | tuple[str, str]:
+    if isinstance(declared, str):
+        return declared
+    match declared:
+        case (str(first), str(second)):
+            return first, second
+    raise RecipeError(
+        "EB204",
+        f"Gate(segments) holds {declared!r}",
+        mend='segments=["sex", ("sex", "age")]: columns, or pairs of columns',
+    )
 
 
 def _check_guardrail(guardrail: object) -> None:
@@ -345,6 +376,9 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
                 )
                 for rail in gate.guardrails
             ),
+            segments=gate.segments,
+            all_must_pass=gate.all_must_pass,
+            confidence=gate.confidence,
         ),
         split=_describe_split(recipe.split),
         refit=recipe.refit,

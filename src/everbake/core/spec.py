@@ -131,6 +131,7 @@ class Table:
         time: the column that orders the rows; with it the newest rows are held out.
         key: the column that identifies a row.
         group: the column whose rows belong together (a patient, a user).
+        weight: the column that says how much a row counts when models are judged.
         label_delay: how long after a prediction its label is known, such as `"45d"`.
         from_predictions: whether answers whose labels have come are rows to learn from.
         private: columns whose values stay out of the prediction log, findings and contracts.
@@ -141,6 +142,7 @@ class Table:
     time: str | None = None
     key: str | None = None
     group: str | None = None
+    weight: str | None = None
     label_delay: str | None = None
     from_predictions: bool = False
     private: tuple[str, ...] = ()
@@ -195,6 +197,9 @@ class GateSpec:
     min_gain: float
     if_inconclusive: IfInconclusive
     guardrails: tuple[GuardrailSpec, ...] = ()
+    segments: tuple[str | tuple[str, str], ...] = ()
+    all_must_pass: bool = False
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from everbake.core.decision import Check
-from everbake.core.gate import judge_rows
+from everbake.core.gate import Given, judge_rows
 from everbake.core.recipe import Recipe, describe
 from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
@@ -123,7 +123,7 @@ class _Trial:
             return "warning: no row is held out: nothing to score on"
         rules = rules_of(self.recipe)
         truth = truth_of(judged, self.recipe)
-        decision = judge_rows(truth, None, self.answers, rules, rows=frame(judged))
+        decision = judge_rows(Given(truth, None, self.answers, rows=frame(judged)), rules)
         if decision.verdict == "rejected":
             raise UserCodeError("EB317", decision.because, mend="answer every row with a number")
         if decision.candidate is None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Decision
-from everbake.core.gate import Rules, judge_rows, rail
+from everbake.core.gate import Given, Rules, judge_rows, rail
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
@@ -26,20 +26,31 @@ FEWEST = 30  # held-out rows, below which intervals rest on too little
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
+    decision = judge_rows(_given(order, recipe), rules_of(recipe))
+    return _with_enough(decision).with_checks(order.checks).to_dict()
+
+
+def _given(order: JudgeOrder, recipe: Recipe) -> Given:
     rows = _rows(order)
     # Without a row that the champion has not seen, it has no answers; but it is there.
     unseen = np.empty(0) if order.has_champion else None
-    champion = np.load(order.champion) if order.champion is not None else unseen
-    decision = judge_rows(
-        np.load(order.truth),
-        champion,
-        np.load(order.candidate),
-        rules_of(recipe),
+    data = recipe.data
+
+    def column(name: str | None) -> object | None:
+        return None if name is None else rows[name].to_numpy()
+
+    return Given(
+        y=np.load(order.truth),
+        champion=np.load(order.champion) if order.champion is not None else unseen,
+        candidate=np.load(order.candidate),
         rows=rows,
+        weights=column(data.weight),
+        groups=column(data.group),
+        order=column(data.time),
+        segments={name: column(name) for name in recipe.gate.columns},
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
     )
-    return _with_enough(decision).with_checks(order.checks).to_dict()
 
 
 def _with_enough(decision: Decision) -> Decision:
@@ -71,4 +82,7 @@ def rules_of(recipe: Recipe) -> Rules:
         min_gain=gate.min_gain,
         if_inconclusive=gate.if_inconclusive,
         guardrails=tuple(rail(guardrail) for guardrail in gate.guardrails),
+        segments=gate.segments,
+        all_must_pass=gate.all_must_pass,
+        confidence=gate.confidence,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from everbake.core.gate import judge_rows
+from everbake.core.gate import Given, judge_rows
 from everbake.core.work import ReplayOrder
 from everbake.host.calling import recipe_of
 from everbake.host.judging import rules_of
@@ -37,5 +37,5 @@ def judge_replay(order: ReplayOrder, context: JobContext) -> dict[str, object]:
             then.append(line.then)
             now.append(line.now)
             rows.append(line.features)
-    decision = judge_rows(labels, then, now, rules, rows=pd.DataFrame(rows))
+    decision = judge_rows(Given(labels, then, now, rows=pd.DataFrame(rows)), rules)
     return decision.to_dict()

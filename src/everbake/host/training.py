@@ -85,15 +85,15 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
 def check_columns(recipe: Recipe, table: pa.Table) -> None:
     """Raise RecipeError if the recipe names a column that the table does not have."""
     split = recipe.split
-    special = [recipe.data.label, recipe.data.time, recipe.data.key, recipe.data.group]
-    for name in [*special, getattr(split, "stratify", None)]:
+    others = (recipe.data.weight, *recipe.gate.columns, getattr(split, "stratify", None))
+    for name in (*recipe.data.special.names, *others):
         if name is not None and name not in table.column_names:
             raise RecipeError(
                 "EB212",
                 f'the table has no column "{name}"',
                 where=f"recipe {recipe.name}",
                 why=f"it has {', '.join(n for n in table.column_names if n not in HIDDEN)}",
-                mend="mend the name in Table(...)",
+                mend="mend the name in the recipe",
             )
 
 

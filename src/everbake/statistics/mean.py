@@ -5,7 +5,8 @@ Student's t is too short on the side of a skewed tail, Hall's transformation (Ha
 keeps its promise on both. It is deterministic and takes one pass over the rows.
 """
 
-from math import cbrt, sqrt
+from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,16 +32,60 @@ def t_interval(d: Floats, level: float = 0.05) -> Pair:
 
 def hall_interval(d: Floats, level: float = 0.05) -> Pair:
     """Hall's skewness-corrected interval of the mean of `d`."""
-    n = len(d)
-    mean, sd, skew = float(np.mean(d)), _sd(d), skewness(d)
-    q = student(1 - level / 2, n - 1) / sqrt(n)
-    return mean - sd * _hall(q, skew, n), mean - sd * _hall(-q, skew, n)
+    lower, upper = _hall_bounds(Shape.of(d), level)
+    return float(lower), float(upper)
 
 
 def wider_interval(d: Floats, level: float = 0.05) -> Pair:
     """On each side the wider of `t_interval` and `hall_interval`."""
-    t, hall = t_interval(d, level), hall_interval(d, level)
-    return min(t[0], hall[0]), max(t[1], hall[1])
+    lower, upper = wider_bounds(Shape.of(d), level)
+    return float(lower), float(upper)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the intervals need to know of one set of `n` rows, or of many sets at once.
+
+    Attributes:
+        n: rows of a set.
+        mean: their mean, a number or an array of any shape.
+        sd: their standard deviation (n - 1), likewise.
+        skew: their population skewness, likewise.
+    """
+
+    n: int
+    mean: Floats
+    sd: Floats
+    skew: Floats
+
+    @classmethod
+    def of(cls, d: Floats) -> "Shape":
+        """Of the rows along the last axis of `d`."""
+        mean, sd = np.mean(d, axis=-1), np.std(d, axis=-1, ddof=1)
+        return cls(d.shape[-1], mean, sd, _skewness(d))
+
+
+def wider_bounds(shape: Shape, level: float = 0.05) -> tuple[Floats, Floats]:
+    """`wider_interval` of each set of rows: lower bounds and upper bounds."""
+    half = student(1 - level / 2, shape.n - 1) * shape.sd / sqrt(shape.n)
+    lower, upper = _hall_bounds(shape, level)
+    return np.minimum(lower, shape.mean - half), np.maximum(upper, shape.mean + half)
+
+
+def weighted_rows(d: Floats, weights: Floats) -> Floats:
+    """Rows whose plain mean is the weighted mean of `d`, and whose spread is that of that mean.
+
+    `D + w_i (d_i - D) / mean(w)` with `D = sum(w d) / sum(w)`, the linearised weighted mean: every
+    function for plain rows applies to them unchanged. Rows without weight are to be left out
+    before; a row that differs in `d` is no longer to be told by its value here.
+
+    Args:
+        d: row differences, or influence values added to their weighted mean.
+        weights: at least 0, with a sum above 0.
+    """
+    mean = float(np.dot(weights, d) / np.sum(weights))
+    rows: Floats = mean + weights * (d - mean) / np.mean(weights)
+    return rows
 
 
 def padded(d: Floats) -> Floats:
@@ -89,32 +134,65 @@ def lower_bound(values: Floats, level: float = 0.05) -> float:
     return wider_interval(values, 2 * level)[0]
 
 
+def hurt_probability(d: Floats, *, differing: int | None = None) -> float:
+    """One-sided p of "the mean of `d` is at least 0": small where the rows show a loss.
+
+    The larger of Student's and Hall's; where fewer than 20 rows differ, also of the padded rows.
+
+    Args:
+        d: row differences, or influence values added to their mean.
+        differing: rows on which the two losses differ, where `d` does not tell.
+    """
+    count = int(np.count_nonzero(d)) if differing is None else differing
+    few = min(count, len(d)) < FEW_DIFFERENCES
+    largest = max(hurt_probabilities(d)) if len(d) > 1 else 0.0
+    return max(largest, *hurt_probabilities(padded(d))) if few else largest
+
+
 def hurt_probabilities(d: Floats) -> Pair:
-    """One-sided p values (Student, Hall) of "the mean of `d` is at least 0"."""
-    n, skew = len(d), skewness(d)
-    w = float(np.mean(d)) / _sd(d)
+    """One-sided p values (Student, Hall) of "the mean of `d` is at least 0"; two rows or more."""
+    n, skew, mean, sd = len(d), skewness(d), float(np.mean(d)), _sd(d)
+    if sd == 0.0:
+        certain = 0.0 if mean < 0 else 1.0
+        return certain, certain
+    w = mean / sd
     bent = w + skew * w**2 / 3 + skew**2 * w**3 / 27 + skew / (6 * n)
     return student_below(sqrt(n) * w, n - 1), student_below(sqrt(n) * bent, n - 1)
 
 
 def skewness(d: Floats) -> float:
     """Population skewness m3 / m2^1.5; 0 where all values are equal."""
-    centred = d - np.mean(d)
-    scale = float(np.max(np.abs(centred))) if len(d) else 0.0
-    if scale == 0.0:
-        return 0.0
-    centred = centred / scale  # so that tiny values do not underflow when cubed
+    return float(_skewness(d))
+
+
+def _skewness(d: Floats) -> Floats:
+    """Along the last axis."""
+    centred = d - np.mean(d, axis=-1, keepdims=True)
+    scale = np.max(np.abs(centred), axis=-1, keepdims=True)
+    # scaled, so that tiny values do not underflow when cubed
+    centred = np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
     squares = centred * centred
-    return float(np.mean(squares * centred)) / sqrt(float(np.mean(squares))) ** 3
+    spread = np.mean(squares, axis=-1) ** 1.5
+    third = np.mean(squares * centred, axis=-1)
+    ratio: Floats = np.divide(third, spread, out=np.zeros_like(third), where=spread > 0)
+    return ratio
 
 
 def _sd(d: Floats) -> float:
     return float(np.std(d, ddof=1))
 
 
-def _hall(y: float, skew: float, n: int) -> float:
-    bend = skew / 3
-    shifted = y - skew / (6 * n)
-    if abs(bend) < _STRAIGHT:
-        return shifted
-    return (cbrt(1 + 3 * bend * shifted) - 1) / bend
+def _hall_bounds(shape: Shape, level: float) -> tuple[Floats, Floats]:
+    q = student(1 - level / 2, shape.n - 1) / sqrt(shape.n)
+    lower = shape.mean - shape.sd * _hall(q, shape)
+    upper = shape.mean - shape.sd * _hall(-q, shape)
+    return lower, upper
+
+
+def _hall(y: float, shape: Shape) -> Floats:
+    bend = shape.skew / 3
+    straight = y - shape.skew / (6 * shape.n)
+    bent = np.abs(bend) >= _STRAIGHT
+    root = np.cbrt(1 + 3 * bend * straight) - 1
+    bounds: Floats = np.where(bent, root / np.where(bent, bend, 1.0), straight)
+    return bounds

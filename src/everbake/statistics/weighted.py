@@ -1,79 +1,130 @@
-"""Metrics of two classes under many row weights at once, for the bootstrap.
+"""Metrics of two classes under many row weights at once, for the bootstrap and sample weights.
 
-Each function takes `(positive, answers, weights)`; `weights` has one line a resample, the result
-one value a line. A resample is nothing but a count for each row, so all of them share one sort.
+`metric(positive, answers)` does once what does not depend on weights, such as sorting, and gives
+a function of weights: it takes one line a resample and gives one value a line. A resample is
+nothing but a count for each row, so all of them share the work.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from everbake.statistics.auroc import weighted_area
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Weighted = Callable[[Flags, NDArray[Any], Floats], Floats]
+Weights = NDArray[np.uint8] | Floats
+OfWeights = Callable[[Weights], Floats]
+Weighted = Callable[[Flags, NDArray[Any]], OfWeights]
 
 
-def f1(positive: Flags, answers: NDArray[Any], weights: Floats) -> Floats:
+@dataclass(frozen=True)
+class Counts:
+    """Weights of the rows that are called positive and are, are called so, are so, and of all."""
+
+    hits: Floats
+    called: Floats
+    there: Floats
+    all: Floats
+
+
+def f1(counts: Counts) -> Floats:
     """F1: the harmonic mean of precision and recall."""
-    hits, called, there = _counts(positive, answers, weights)
-    return _share(2 * hits, called + there)
+    return _share(2 * counts.hits, counts.called + counts.there)
 
 
-def precision(positive: Flags, answers: NDArray[Any], weights: Floats) -> Floats:
+def precision(counts: Counts) -> Floats:
     """Precision: how many of those called positive are."""
-    hits, called, _ = _counts(positive, answers, weights)
-    return _share(hits, called)
+    return _share(counts.hits, counts.called)
 
 
-def recall(positive: Flags, answers: NDArray[Any], weights: Floats) -> Floats:
+def recall(counts: Counts) -> Floats:
     """Recall: how many of the positives are called so."""
-    hits, _, there = _counts(positive, answers, weights)
-    return _share(hits, there)
+    return _share(counts.hits, counts.there)
 
 
-def jaccard(positive: Flags, answers: NDArray[Any], weights: Floats) -> Floats:
+def jaccard(counts: Counts) -> Floats:
     """Jaccard: those called and there among those called or there."""
-    hits, called, there = _counts(positive, answers, weights)
-    return _share(hits, called + there - hits)
+    return _share(counts.hits, counts.called + counts.there - counts.hits)
 
 
-def average_precision(positive: Flags, answers: NDArray[Any], weights: Floats) -> Floats:
-    """Average precision: precision summed over the steps of recall."""
+def balanced_accuracy(counts: Counts) -> Floats:
+    """The mean of both classes' recalls; NaN where a class is missing."""
+    rest = counts.all - counts.there
+    rejected = rest - (counts.called - counts.hits)
+    recalls = _share(counts.hits, counts.there, np.nan), _share(rejected, rest, np.nan)
+    return (recalls[0] + recalls[1]) / 2
+
+
+def matthews(counts: Counts) -> Floats:
+    """Matthews' correlation of answers and outcomes; 0 where either does not vary."""
+    covered = counts.hits * counts.all - counts.called * counts.there
+    varying = counts.called * (counts.all - counts.called)
+    varying *= counts.there * (counts.all - counts.there)
+    return _share(covered, np.sqrt(varying))
+
+
+def average_precision(positive: Flags, answers: NDArray[Any]) -> OfWeights:
+    """Average precision: precision summed over the steps of recall; NaN without positives.
+
+    Only a threshold that takes in a positive is a step of recall, so hits are summed over
+    positives and all calls up to the end of each positive's ties.
+    """
     order = np.argsort(-answers, kind="stable")
-    ranked = answers[order]
-    last = np.append(ranked[1:] != ranked[:-1], True)
-    sorted_weights = weights[:, order]
-    called = np.cumsum(sorted_weights, axis=1)
-    sorted_weights *= positive[order]
-    hits = np.cumsum(sorted_weights, axis=1, out=sorted_weights)
-    if not last.all():
-        called, hits = called[:, last], hits[:, last]
-    precisions = np.divide(hits, called, out=called, where=called > 0)
-    precisions[:, 1:] *= np.diff(hits, axis=1)
-    precisions[:, 0] *= hits[:, 0]
-    return _share(np.sum(precisions, axis=1), hits[:, -1])
+    ranked, flags = answers[order], positive[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    found = np.flatnonzero(flags)
+    step = np.searchsorted(last, found)  # the threshold that takes in each positive
+    final = np.flatnonzero(np.append(step[1:] != step[:-1], True))[: len(found)]
+    ends, positives = last[step[final]], order[found]
+
+    def value(weights: Weights) -> Floats:
+        called = _summed(weights, order)[:, ends]
+        hits = _summed(weights, positives)[:, final].astype(np.float64)
+        precisions = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+        gained = np.diff(hits, axis=1, prepend=0.0)
+        whole = hits[:, -1] if len(final) else np.zeros(len(weights))
+        return _share(np.einsum("ij,ij->i", precisions, gained), whole, np.nan)
+
+    return value
+
+
+def of_counts(metric: Callable[[Counts], Floats]) -> Weighted:
+    """A metric of yes and no: 1 is yes, everything else no."""
+
+    def prepared(positive: Flags, answers: NDArray[Any]) -> OfWeights:
+        called = np.asarray(answers == 1)
+        columns = np.stack([positive & called, called, positive, np.ones_like(called)], axis=1)
+        columns = columns.astype(np.float64)
+
+        def value(weights: Weights) -> Floats:
+            return metric(Counts(*(weights @ columns).T))
+
+        return value
+
+    return prepared
 
 
 WEIGHTED: dict[str, Weighted] = {
-    "f1_score": f1,
-    "precision_score": precision,
-    "recall_score": recall,
-    "jaccard_score": jaccard,
+    "f1_score": of_counts(f1),
+    "precision_score": of_counts(precision),
+    "recall_score": of_counts(recall),
+    "jaccard_score": of_counts(jaccard),
+    "balanced_accuracy_score": of_counts(balanced_accuracy),
+    "matthews_corrcoef": of_counts(matthews),
     "average_precision_score": average_precision,
+    "roc_auc_score": weighted_area,
 }
 
 
-def _counts(
-    positive: Flags, answers: NDArray[Any], weights: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Weights of the positives that are called so, of all called positive, of all positives."""
-    called = np.asarray(answers == 1)
-    columns = np.stack([positive & called, called, positive], axis=1).astype(np.float64)
-    sums = weights @ columns
-    return sums[:, 0], sums[:, 1], sums[:, 2]
+def _summed(weights: Weights, order: NDArray[np.intp]) -> NDArray[Any]:
+    """Running sums in that order; of counts as whole numbers, which is fast and exact."""
+    whole = weights.dtype == np.uint8
+    return np.cumsum(np.take(weights, order, axis=1), axis=1, dtype=np.int32 if whole else None)
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+def _share(part: Floats, whole: Floats, otherwise: float = 0.0) -> Floats:
+    return np.divide(part, whole, out=np.full_like(part, otherwise), where=whole > 0)

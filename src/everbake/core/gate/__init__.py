@@ -1,6 +1,7 @@
 """The gate: the rule that decides whether a new model may take over from the one in use."""
 
+from everbake.core.gate.given import Given
 from everbake.core.gate.judging import judge, judge_rows
 from everbake.core.gate.rules import Rail, Rules, rail
 
-__all__ = ["Rail", "Rules", "judge", "judge_rows", "rail"]
+__all__ = ["Given", "Rail", "Rules", "judge", "judge_rows", "rail"]

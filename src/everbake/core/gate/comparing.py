@@ -20,10 +20,10 @@ from everbake.core.gate.findings import (
 )
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import Indices, Scorer, is_numeric
-from everbake.core.metrics import Metric, known_metric, positives
+from everbake.core.metrics import Metric, known_metric, metric_of, positives
 from everbake.errors import UserCodeError
 from everbake.statistics.auroc import auroc_interval
-from everbake.statistics.bootstrap import Plan, bootstrap_interval, weighted_interval
+from everbake.statistics.bootstrap import Plan, Weights, bootstrap_interval, weighted_interval
 from everbake.statistics.interval import Interval
 from everbake.statistics.mean import FEW_DIFFERENCES, mean_interval
 from everbake.statistics.proportions import share_interval
@@ -93,7 +93,7 @@ class Duel:
 
 def effective(rules: Rules) -> Metric:
     """What is known of the metric; for a stranger only its direction."""
-    known = known_metric(rules.name)
+    known = metric_of(rules.metric)
     return known or Metric(rules.name, rules.better, float("nan"))
 
 
@@ -244,7 +244,7 @@ def _resampled(duel: Duel, rules: Rules) -> Interval:
         return bootstrap_interval(difference, seen, plan, LEVEL)
 
 
-def _weighted(duel: Duel, seen: float) -> Callable[[Floats], Floats] | None:
+def _weighted(duel: Duel, seen: float) -> Callable[[Weights], Floats] | None:
     """The difference under row counts, where the metric is what its name promises."""
     held, metric = duel.held, WEIGHTED.get(duel.metric.name)
     numeric = is_numeric(held.y) and is_numeric(duel.before) and is_numeric(held.candidate)
@@ -253,8 +253,10 @@ def _weighted(duel: Duel, seen: float) -> Callable[[Floats], Floats] | None:
     flags = np.asarray(positives(held.y), dtype=bool)
     before, after = (a.astype(np.float64) for a in (duel.before, held.candidate))
 
-    def difference(weights: Floats) -> Floats:
-        return metric(flags, after, weights) - metric(flags, before, weights)
+    new, old = metric(flags, after), metric(flags, before)
+
+    def difference(weights: Weights) -> Floats:
+        return new(weights) - old(weights)
 
     plain = float(difference(np.ones((1, held.n)))[0])
     return difference if isclose(plain, seen, abs_tol=_AGREE) else None

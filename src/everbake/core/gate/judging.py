@@ -26,6 +26,7 @@ from everbake.core.gate.comparing import (
     undefined,
 )
 from everbake.core.gate.findings import Array, Flags, HeldOut
+from everbake.core.gate.given import Given
 from everbake.core.gate.rails import guarded
 from everbake.core.gate.rules import IfInconclusive, Rail, Rule, Rules, direction, rail
 from everbake.core.gate.scoring import Scorer, as_answers, is_numeric, present, take_rows
@@ -38,41 +39,27 @@ _KNOWN_MODULES = ("sklearn.", "everbake.")
 _DIGITS = 16  # hexadecimal digits of a digest that become a seed
 
 
-def judge_rows(  # noqa: PLR0913 - one name for each thing that a judgement rests on
-    y: object,
-    champion: object | None,
-    candidate: object,
-    rules: Rules,
-    *,
-    rows: object | None = None,
-    rows_digest: str = "",
-    more_rows: int = 0,
-) -> Decision:
+def judge_rows(given: Given, rules: Rules) -> Decision:
     """Judge a candidate on held-out rows.
 
     Args:
-        y: the outcomes; rows whose outcome is missing are left out and counted.
-        champion: the answers of the model in use, or None if there is none.
-        candidate: the answers of the new model.
+        given: the answers of both models, and what is known of the rows.
         rules: the metric and the rule.
-        rows: the held-out rows, for metrics with a third parameter `rows`.
-        rows_digest: names the set of rows; derived from `y` where it is empty.
-        more_rows: rows that the candidate has learned from and the champion has not.
 
     Raises:
         UserCodeError: the metric raised, or has no finite value for the candidate.
     """
-    truth, new = as_answers(y), as_answers(candidate)
-    digest = rows_digest or _digest(truth)
+    truth, new = as_answers(given.y), as_answers(given.candidate)
+    digest = given.rows_digest or _digest(truth)
     seed = _seed(digest) if rules.seed is None else rules.seed
-    held = HeldOut(truth, None, new, rows, digest, seed, more_rows)
+    held = HeldOut(truth, None, new, given.rows, digest, seed, given.more_rows)
     refusal = _bad_answers(held, rules)
     if refusal is not None:
         return undecidable(held, rules, refusal)
     known = present(truth)
-    if champion is None:
+    if given.champion is None:
         return guarded(_first(_keep(held, known), rules), _keep(held, known), rules.guardrails)
-    return _against(_keep(held, known), as_answers(champion), known, rules)
+    return _against(_keep(held, known), as_answers(given.champion), known, rules)
 
 
 def judge(  # noqa: PLR0913 - the public face: everything after the first three is by keyword
@@ -137,7 +124,7 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
         seed=seed,
     )
     _check_arguments(as_answers(y_true), champion, candidate)
-    return judge_rows(y_true, champion, candidate, rules, rows=rows)
+    return judge_rows(Given(y_true, champion, candidate, rows=rows), rules)
 
 
 def _check_arguments(truth: Array, champion: object | None, candidate: object) -> None:

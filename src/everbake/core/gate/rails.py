@@ -11,7 +11,7 @@ from everbake.core.gate.findings import Array, HeldOut
 from everbake.core.gate.rules import Rail
 from everbake.core.gate.scoring import Scorer, is_numeric
 from everbake.core.gate.verdicts import TIES
-from everbake.core.metrics import Metric, known_metric
+from everbake.core.metrics import Metric, metric_of
 from everbake.statistics.mean import FEW_DIFFERENCES, lower_bound, upper_bound
 from everbake.statistics.proportions import wilson_bounds
 
@@ -45,7 +45,7 @@ def guarded(decision: Decision, held: HeldOut, rails: tuple[Rail, ...]) -> Decis
 
 def _read(rail: Rail, held: HeldOut, decision: Decision) -> Reading:
     name = f"{rail.name} {'at least' if rail.kind == 'at_least' else 'at most'} {rail.limit:g}"
-    metric = known_metric(rail.name) or Metric(rail.name, "higher", float("nan"))
+    metric = metric_of(rail.metric) or Metric(rail.name, "higher", float("nan"))
     reason = "no held-out row is left" if held.n == 0 else undefined(metric, held.y)
     if reason is not None:
         return Reading("unknown", name, f"the limit on {rail.name} cannot be checked: {reason}")

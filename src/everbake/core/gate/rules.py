@@ -40,6 +40,9 @@ class Rules:
         min_gain: a challenge that cannot gain more than this is rejected (units of the metric).
         if_inconclusive: what to do when the data cannot tell.
         guardrails: absolute limits on the candidate.
+        segments: columns, or pairs of columns, whose values divide the rows into segments.
+        all_must_pass: whether every segment must be shown to be no worse, too.
+        confidence: one-sided, with which a guardrail must be met; None: the value alone counts.
         seed: seed of every resampling; None derives it from the rows.
     """
 
@@ -52,6 +55,9 @@ class Rules:
     min_gain: float = 0.0
     if_inconclusive: IfInconclusive = "keep"
     guardrails: tuple[Rail, ...] = ()
+    segments: tuple[str | tuple[str, str], ...] = ()
+    all_must_pass: bool = False
+    confidence: float | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:
