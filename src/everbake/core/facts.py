@@ -141,6 +141,7 @@ class RunPinned:
         environment: blob that lists Python, packages, platform, commit and uncommitted changes.
         most_held_out: rows that a split in time holds out at most: more were not needed last time.
         spec: the recipe as plain data.
+        reached: the best value of the metric that a champion had in the last decisions, if any.
     """
 
     model: str
@@ -158,6 +159,7 @@ class RunPinned:
     environment: str
     most_held_out: int | None
     spec: RecipeSpec
+    reached: float | None = None
 
 
 @dataclass(frozen=True)

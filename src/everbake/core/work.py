@@ -58,6 +58,30 @@ class TrainOrder:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What one column tells of the label by itself: a share of all there is to tell.
+
+    Attributes:
+        column: the column.
+        share: on all rows; 0 (or less) is nothing.
+        before: on the rows that had arrived when the champion was trained; None: too few.
+        since: on those that came later; None: too few.
+    """
+
+    column: str
+    share: float
+    before: float | None = None
+    since: float | None = None
+
+    @property
+    def change(self) -> float:
+        """By how much `since` differs from `before`; 0 where one is not known."""
+        if self.before is None or self.since is None:
+            return 0.0
+        return abs(self.since - self.before)
+
+
+@dataclass(frozen=True)
 class TrainReport:
     """A trained candidate; the files lie in the job's directory.
 
@@ -73,6 +97,7 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        told: what each column tells of the label alone, the strongest first; none of few rows.
     """
 
     rows: int
@@ -86,6 +111,7 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +134,25 @@ class ScoreOrder:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What a jump of the metric is held against.
+
+    Attributes:
+        value: the best that any of the last decisions by the same metric had; None without one.
+        doubled: whether the candidate has learned from twice the champion's rows, or more.
+        edited: whether the recipe is another one than the champion's.
+        new: columns that it needs and the champion does not.
+        told: what each column tells alone, the strongest first.
+    """
+
+    value: float | None
+    doubled: bool
+    edited: bool
+    new: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
+
+
+@dataclass(frozen=True)
 class JudgeOrder:
     """Judge a candidate by answers that were computed before.
 
@@ -122,6 +167,7 @@ class JudgeOrder:
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
+        earlier: what a jump of the metric is held against, if somebody serves.
     """
 
     model: str
@@ -134,6 +180,7 @@ class JudgeOrder:
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)

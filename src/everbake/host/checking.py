@@ -12,14 +12,16 @@ from everbake.core.recipe import Recipe, describe
 from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError
+from everbake.host.alone import survey
 from everbake.host.artifacts import load, save
 from everbake.host.calling import predict, recipe_of, train, with_features
 from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, split
+from everbake.host.splitting import Held, split, split_labelled
 from everbake.host.training import check_columns, truth_of
 
 SAMPLE = 1_000
@@ -39,7 +41,14 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
         return CheckReport((declared, Check("data", "fail", str(error))))
     sample = table.slice(max(0, table.num_rows - SAMPLE))
     trial = _Trial(recipe, context, sample, split(sample, _spec(recipe), None))
-    return CheckReport((declared, *trial.run()))
+    return CheckReport((declared, *trial.run(), *_leakage(recipe, table)))
+
+
+def _leakage(recipe: Recipe, table: pa.Table) -> tuple[Check, ...]:
+    """On all rows: what a sample is too small to show. Every column may come to be used."""
+    held = split_labelled(table, _spec(recipe), None)
+    found = survey(table, recipe.data)
+    return split_checks(table, held, recipe) + column_checks(found, recipe, table.column_names)
 
 
 def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Decision
-from everbake.core.gate import Given, Rules, judge_rows, rail
+from everbake.core.gate import Given, Rules, judge_rows, jump_check, rail
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
@@ -26,8 +26,11 @@ FEWEST = 30  # held-out rows, below which intervals rest on too little
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
-    decision = judge_rows(_given(order, recipe), rules_of(recipe))
-    return _with_enough(decision).with_checks(order.checks).to_dict()
+    rules = rules_of(recipe)
+    decision = judge_rows(_given(order, recipe), rules)
+    jump = None if order.earlier is None else jump_check(decision, rules, order.earlier)
+    checks = (*order.checks, *((jump,) if jump else ()))
+    return _with_enough(decision).with_checks(checks).to_dict()
 
 
 def _given(order: JudgeOrder, recipe: Recipe) -> Given:

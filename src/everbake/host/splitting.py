@@ -1,7 +1,7 @@
 """Which rows are held out, and the set of rows that a version was trained on."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,6 +64,21 @@ def split(
     once = judge & _first_of_each(own, judge)
     copies = train & np.isin(own, own[once])
     return Held(train & ~copies, once, seen, int(copies.sum() + judge.sum() - once.sum()))
+
+
+def split_labelled(
+    table: pa.Table, spec: RecipeSpec, champion: Mask | None, most: int | None = None
+) -> Held:
+    """Divide the rows that have a label; the others are on no side. Arguments as for `split`."""
+    labelled = table.column(spec.table.label).is_valid().to_numpy()
+    if champion is not None:
+        known = np.zeros(table.num_rows, np.bool_)
+        known[: len(champion)] = champion[: table.num_rows]
+        champion = known[labelled]
+    held = split(table.filter(pa.array(labelled)), spec, champion, most)
+    train, judge = np.zeros((2, table.num_rows), np.bool_)
+    train[labelled], judge[labelled] = held.train, held.judge
+    return replace(held, train=train, judge=judge)
 
 
 def _with_copies(table: pa.Table, known: Mask) -> Mask:

@@ -1,7 +1,7 @@
 """The job that makes a candidate: train, save, load again, score, compile."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,20 +9,23 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.dataset import HIDDEN, Column, ColumnType
-from everbake.core.decision import Check
 from everbake.core.recipe import Recipe, describe
-from everbake.core.work import TrainOrder, TrainReport
+from everbake.core.work import Told, TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
+from everbake.host.alone import Survey, survey, told_alone
 from everbake.host.artifacts import load, save
 from everbake.host.calling import featured, predict, recipe_of, train, with_features
 from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, pack_rows, split, unpack_rows
+from everbake.host.splitting import Held, pack_rows, split_labelled, unpack_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -67,6 +70,8 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
     built = _compile(recipe, candidate.model, given, answers, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
+    needed = _needed(recipe, candidate.model, inputs)
+    found = None if order.refit else survey(table, recipe.data)
     return TrainReport(
         rows=rows.num_rows,
         held_out=judged.num_rows,
@@ -74,11 +79,12 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         why=built.why,
         form=candidate.form,
         columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
-        needed=_needed(recipe, candidate.model, inputs),
-        checks=_leakage(table, held, recipe),
+        needed=needed,
+        checks=split_checks(table, held, recipe) + column_checks(found, recipe, needed),
         seconds=candidate.seconds,
         example=example_of(rows.select(inputs.column_names)),
         native_above=built.native_above,
+        told=_told(table, recipe, found, order),
     )
 
 
@@ -99,28 +105,23 @@ def check_columns(recipe: Recipe, table: pa.Table) -> None:
 
 def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     """The split, of rows that have a label; with `refit`, everything is trained on."""
-    labelled = table.column(recipe.data.label).is_valid().to_numpy()
     if order.refit:
+        labelled = table.column(recipe.data.label).is_valid().to_numpy()
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
     champion = None
     if order.champion_rows is not None:
         champion = unpack_rows(Path(order.champion_rows).read_bytes())
     spec = describe(recipe, rows_form(recipe.train))
-    if champion is not None:
-        known = np.zeros(table.num_rows, np.bool_)
-        known[: len(champion)] = champion[: table.num_rows]
-        champion = known[labelled]
-    held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
+    held = split_labelled(table, spec, champion, order.most_held_out)
     if not held.train.any():
+        labelled = table.num_rows - table.column(recipe.data.label).null_count
         raise UserCodeError(
             "EB316",
             "no row is left to train on",
-            why=f"{table.num_rows} rows, of which {int(labelled.sum())} have a label",
+            why=f"{table.num_rows} rows, of which {labelled} have a label",
             mend="ingest more rows, or hold fewer out with split=",
         )
-    train, judge = np.zeros((2, table.num_rows), np.bool_)
-    train[labelled], judge[labelled] = held.train, held.judge
-    return replace(held, train=train, judge=judge)
+    return held
 
 
 def _train(recipe: Recipe, rows: pa.Table, context: JobContext) -> _Candidate:
@@ -176,47 +177,21 @@ def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     return needed_columns(answers, frame(inputs))
 
 
-def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
-    """That no held-out row was trained on, by position, by content and in order of time."""
-    checks = []
-    if held.judge.any():
-        both = int((held.train & held.judge).sum())
-        detail = f"{both} held-out rows were trained on"
-        checks.append(Check("leakage", "fail" if both else "pass", detail))
-        if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
-            checks.append(_time_order(table.column(recipe.data.time), held))
-    if held.twins:
-        detail = f"{held.twins} rows that equal a held-out row were left out"
-        checks.append(Check("duplicates", "warn", detail))
-    if held.seen:
-        detail = f"{held.seen} held-out rows judge nobody: the champion was trained on them"
-        checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))
-    if unknown := table.column(recipe.data.label).null_count:
-        detail = f"{unknown} rows without a known outcome were left out"
-        checks.append(Check("outcomes", "warn", detail))
-    return tuple(checks)
-
-
-def _time_order(times: pa.ChunkedArray, held: Held) -> Check:
-    newest = max_of(times.filter(pa.array(held.train)))
-    oldest = min_of(times.filter(pa.array(held.judge)))
-    late = newest is not None and oldest is not None and newest > oldest
-    detail = f"trained up to {newest}, judged from {oldest}"
-    return Check("time_order", "fail" if late else "pass", detail)
-
-
-def max_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The largest value of a column."""
-    import pyarrow.compute as pc
-
-    return pc.max(values).as_py()
-
-
-def min_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The smallest value of a column."""
-    import pyarrow.compute as pc
-
-    return pc.min(values).as_py()
+def _told(
+    table: pa.Table, recipe: Recipe, survey: Survey | None, order: TrainOrder
+) -> tuple[Told, ...]:
+    """What each column tells alone: on all rows, on those that the champion knew, and since."""
+    if survey is None:
+        return ()
+    shares: list[Mapping[str, float]] = [{}, {}]
+    if order.champion_rows is not None:
+        count = len(unpack_rows(Path(order.champion_rows).read_bytes()))
+        parts = (table.slice(0, count), table.slice(count))
+        shares = [told_alone(part, recipe.data) or {} for part in parts]
+    before, since = shares
+    return tuple(
+        Told(name, share, before.get(name), since.get(name)) for name, share in survey.told.items()
+    )
 
 
 def column_type(kind: pa.DataType) -> ColumnType:

@@ -131,9 +131,9 @@ def foretold(cells: Cells, label: Label, half: Flags) -> Floats:
 def sums_of(codes: Codes, label: Label, count: int) -> Floats:
     """Rows of each class in each of `count` cells; or the sum of the ranks, in one column."""
     if not label.classes:
-        return np.bincount(codes, weights=label.values, minlength=count)[:, None]
+        return np.asarray(np.bincount(codes, label.values, count)[:, None], np.float64)
     both = np.bincount(codes * label.classes + label.values, minlength=count * label.classes)
-    return both.reshape(count, label.classes).astype(np.float64)
+    return np.asarray(both.reshape(count, label.classes), np.float64)
 
 
 def explained(told: Floats, label: Label) -> float:
@@ -148,7 +148,7 @@ def row_losses(told: Floats, label: Label) -> Floats:
     if not label.classes:
         return np.asarray((label.values - told[:, 0]) ** 2)
     rates = told[np.arange(len(told)), label.values]
-    return -np.log(np.maximum(rates, _LEAST))
+    return np.asarray(-np.log(np.maximum(rates, _LEAST)))
 
 
 def _shares(label: Label) -> Floats:

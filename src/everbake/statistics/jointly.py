@@ -97,7 +97,7 @@ def together(columns: Sequence[Floats], label: Label, half: Flags) -> Floats:
     chosen = range(1 if label.classes == 2 else 0, label.classes)  # noqa: PLR2004
     rates = np.column_stack([_rate(columns, label, half, each) for each in chosen])
     if len(chosen) < label.classes:
-        rates = np.hstack([1 - rates, rates])
+        rates = np.column_stack([1 - rates, rates])
     return np.asarray(rates / rates.sum(axis=1, keepdims=True))
 
 
@@ -123,10 +123,10 @@ def _with_constant(columns: Floats) -> Floats:
 
 def _linear(columns: Floats, y: Floats) -> Floats:
     penalty = _penalty(columns)
-    # A mean rank varies by less than 1, so the penalty is scaled to be a row's share.
+    # In units of what the columns vary by, for a mean rank varies by much less than 1.
     spread = float(np.mean(np.var(columns[:, 1:], axis=0))) or 1.0
-    solved: Floats = np.linalg.solve(columns.T @ columns + spread * penalty, columns.T @ y)
-    return solved
+    curve = columns.T @ columns + spread * penalty
+    return np.asarray(np.linalg.solve(curve, columns.T @ y), np.float64)
 
 
 def _logistic(columns: Floats, y: Floats) -> Floats:

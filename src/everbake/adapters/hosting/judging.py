@@ -11,7 +11,7 @@ from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
 from everbake.core.decision import Check, Verdict
 from everbake.core.facts import DataArrived, RunPinned
-from everbake.core.work import JudgeOrder, Model, ScoreOrder, TrainReport
+from everbake.core.work import Earlier, JudgeOrder, Model, ScoreOrder, TrainReport
 from everbake.ports import Blobs, Compared, Failure
 from everbake.wire import JobOutcome
 
@@ -63,6 +63,7 @@ class Judging:
             checks=(*report.checks, *scored.checks),
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
+            earlier=self._earlier(pinned, report),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
         failure = failure_of(outcome, log)
@@ -114,6 +115,19 @@ class Judging:
         if pinned.champion_bundle is None:
             return 0
         return max(0, report.rows - self._baker.read(pinned.champion_bundle).rows)
+
+    def _earlier(self, pinned: RunPinned, report: TrainReport) -> Earlier | None:
+        if pinned.champion_bundle is None:
+            return None
+        champion = self._baker.read(pinned.champion_bundle)
+        known = {each.name for each in champion.inputs if each.needed}
+        return Earlier(
+            value=pinned.reached,
+            doubled=report.rows >= 2 * champion.rows,
+            edited=pinned.recipe != champion.recipe,
+            new=tuple(name for name in report.needed if name not in known),
+            told=report.told,
+        )
 
     def _serves(
         self,

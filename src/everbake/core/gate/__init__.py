@@ -2,6 +2,7 @@
 
 from everbake.core.gate.given import Given
 from everbake.core.gate.judging import judge, judge_rows
+from everbake.core.gate.jumps import jump_check
 from everbake.core.gate.rules import Rail, Rules, rail
 
-__all__ = ["Given", "Rail", "Rules", "judge", "judge_rows", "rail"]
+__all__ = ["Given", "Rail", "Rules", "judge", "judge_rows", "jump_check", "rail"]
