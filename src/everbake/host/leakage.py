@@ -174,7 +174,8 @@ def _others(survey: Survey, recipe: Recipe) -> Check:
     looked = f"{survey.rows:,}" + ("" if survey.rows == survey.total else f" of {survey.total:,}")
     most = f"no {'other ' if named else ''}column tells {_percent(_WORTH)} of it"
     if rest:
-        most = f"the strongest {'others ' if named else ''}are {_ranked(survey, rest[:LISTED])}"
+        led = _ranked(survey, rest[:LISTED])
+        most = f"the others are led by {led}" if named else f"they are led by {led}"
     label = recipe.data.label
     detail = f"what each column tells of {label} alone, on {looked} rows: {most}"
     return Check("strength", "pass", detail, tuple(rest[:LISTED]))

@@ -21,7 +21,8 @@ Fit = Callable[[Floats, Floats], Floats]
 # ROC curve is about .95 there). What orders numbers is often one cause, such as the hour of the
 # day, so there the column must leave no more than a tenth.
 ENOUGH = 0.5
-ENOUGH_OF_ORDER = 0.9
+NEARLY_ALL = 0.9
+_PEERS = 5  # weaker columns, without which being ahead of them says little: then, too, nearly all
 _ERRORS = 2.0  # standard errors by which it must be ahead of the rest
 _MOST = 50  # of the weaker columns, the strongest that are taken together
 _NOTHING = 0.001  # what a column tells that is left out of the joint model: noise
@@ -61,14 +62,14 @@ def standing_out(
     """
     shares = {name: explained(each, label) for name, each in told.items()}
     order = sorted(shares, key=lambda name: -shares[name])
-    enough = ENOUGH if label.classes else ENOUGH_OF_ORDER
-    for place in reversed(range(len(order))):
-        weaker = [name for name in order[place + 1 :] if name not in apart]
-        if shares[order[place]] < enough or not order[place + 1 :]:
+    for place in reversed(range(len(order) - 1)):
+        peers = len(order) - place - 1
+        enough = ENOUGH if label.classes and peers >= _PEERS else NEARLY_ALL
+        if shares[order[place]] < enough:
             continue
-        rest = _usual(label)
-        if telling := [told[name] for name in weaker if shares[name] > _NOTHING][:_MOST]:
-            rest = together(telling, label, half)
+        weaker = [name for name in order[place + 1 :] if name not in apart]
+        telling = [told[name] for name in weaker if shares[name] > _NOTHING][:_MOST]
+        rest = together(telling, label, half) if telling else _usual(label)
         if _ahead(told[order[place]], rest, label):
             return StandingOut(tuple(order[: place + 1]), max(0.0, explained(rest, label)))
     return None

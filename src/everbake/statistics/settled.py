@@ -61,7 +61,7 @@ def _of(cell: int, without: bool, counts: Floats, whole: Floats) -> Settled | No
     exceptions = rows - float(inside[left])
     n = float(whole.sum())
     elsewhere = n - float(whole[left])  # rows of the other classes
-    if not 0 < rows < n or exceptions * RARER > rows * elsewhere / n:
+    if not 0 < rows < n or not elsewhere or exceptions * RARER > rows * elsewhere / n:
         return None
     share = _told(inside, whole)
     if share < FEWEST or wilson_bounds(exceptions, int(rows), _SURE)[1] * RARER > elsewhere / n:
