@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Recipe,
         TimeSplit,
     )
-    from everbake.core.spec import Table
+    from everbake.core.spec import Events, Table
 
 __all__ = [
     "AtLeast",
@@ -28,6 +28,7 @@ __all__ = [
     "Canary",
     "Check",
     "Decision",
+    "Events",
     "Gate",
     "GroupSplit",
     "HashSplit",
@@ -48,6 +49,7 @@ _HOMES = {
     "Canary": "core.exposure",
     "Check": "core.decision",
     "Decision": "core.decision",
+    "Events": "core.spec",
     "Gate": "core.recipe",
     "GroupSplit": "core.recipe",
     "HashSplit": "core.recipe",

@@ -11,15 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from everbake.core import metrics as losses
+from everbake.core.ranking import coverage, mean_average_precision, ndcg, popularity, recall_at
 
 __all__ = [
     "accuracy_score",
     "brier_score_loss",
+    "coverage",
     "log_loss",
     "mean_absolute_error",
+    "mean_average_precision",
     "mean_squared_error",
+    "ndcg",
     "pinball_loss",
+    "popularity",
     "r2_score",
+    "recall_at",
     "root_mean_squared_error",
 ]
 

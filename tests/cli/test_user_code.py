@@ -74,8 +74,8 @@ def test_a_failure_is_a_failed_run_with_its_log(served, case):
 
 
 ODD = {
-    "wrong length": ("return model.predict(rows[['feature']])[:-1][:0]", "wrong_length"),
-    "nan": ("return model.predict(rows[['feature']]) * float('nan')", "not_finite"),
+    "wrong length": ("return model.predict(rows[['feature']])[:-1][:0]", "bad_output"),
+    "nan": ("return model.predict(rows[['feature']]) * float('nan')", "bad_output"),
 }
 
 

@@ -21,7 +21,7 @@ def waves(n):
 class TestFirstAndBadAnswers:
     def test_without_a_champion_the_first_version_is_promoted(self):
         decision = judge([2.0, 4.0], None, [2.0, 4.5], metric=sk.mean_squared_error)
-        assert (decision.verdict, decision.code) == ("promoted", "first_version")
+        assert (decision.verdict, decision.code) == ("promoted", "first")
         assert decision.candidate == pytest.approx(0.125)
         assert decision.champion is decision.interval is decision.difference is None
         assert decision.because == (
@@ -31,7 +31,7 @@ class TestFirstAndBadAnswers:
 
     def test_a_first_version_without_a_held_out_row_is_promoted_without_a_figure(self):
         decision = judge_rows(Given([], None, []), mse_rules())
-        assert (decision.verdict, decision.code, decision.n) == ("promoted", "first_version", 0)
+        assert (decision.verdict, decision.code, decision.n) == ("promoted", "first", 0)
         assert decision.candidate is None
 
     def test_a_first_version_whose_metric_is_undefined_is_promoted_and_says_so(self):
@@ -45,14 +45,14 @@ class TestFirstAndBadAnswers:
     @pytest.mark.parametrize("answers", [[1.0, 2.0], [1.0, 2.0, 3.0, 4.0], 1.0])
     def test_the_wrong_number_of_answers_is_rejected(self, champion, answers):
         decision = judge_rows(Given([1.0, 2.0, 3.0], champion, answers), mse_rules())
-        assert (decision.verdict, decision.code) == ("rejected", "wrong_length")
-        assert "for 3 held-out rows" in decision.because
+        assert (decision.verdict, decision.code) == ("rejected", "bad_output")
+        assert "no valid answer on 3 of 3 held-out rows" in decision.because
 
     @pytest.mark.parametrize("champion", [None, [1.0, 2.0, 3.0]])
     @pytest.mark.parametrize("bad", [float("nan"), float("inf"), None])
     def test_an_answer_that_is_no_number_is_rejected(self, champion, bad):
         decision = judge_rows(Given([1.0, 2.0, 3.0], champion, [1.0, bad, 3.0]), mse_rules())
-        assert (decision.verdict, decision.code) == ("rejected", "not_finite")
+        assert (decision.verdict, decision.code) == ("rejected", "bad_output")
         assert "on 1 of 3 held-out rows" in decision.because
         assert "first: row 2" in decision.because
 
@@ -62,7 +62,7 @@ class TestFirstAndBadAnswers:
 
     def test_an_invalid_answer_on_a_row_without_outcome_counts_too(self):
         decision = judge_rows(Given([1.0, None], [1.0, 1.0], [1.0, np.nan]), mse_rules())
-        assert decision.code == "not_finite"
+        assert decision.code == "bad_output"
 
     def test_a_champion_that_answers_nothing_is_replaced(self):
         for before in ([np.nan] * 3, [1.0, 2.0]):
@@ -82,8 +82,8 @@ class TestFirstAndBadAnswers:
         )
         assert decision.n == 400
         assert decision.interval == pytest.approx((-0.01476232, 0.00491479), abs=1e-8)
-        assert decision.evidence.notes == (
-            "2 rows without a valid answer of the model in use were left out.",
+        assert decision.evidence.notes[0] == (
+            "the model in use gives no valid answer on 2 of 402 held-out rows; they were left out."
         )
 
     def test_a_metric_without_a_value_for_the_champion_does_not_keep_it(self):
@@ -126,7 +126,7 @@ class TestUnknownOutcomes:
         )
         assert decision.n == 400
         assert decision.interval[0] == pytest.approx(-0.01476232, abs=1e-8)
-        assert decision.evidence.notes == ("2 rows without a known outcome were left out.",)
+        assert decision.evidence.notes[0] == "2 rows without a known outcome were left out."
 
     @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
     def test_no_known_outcome_is_inconclusive(self, missing):

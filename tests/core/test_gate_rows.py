@@ -136,7 +136,7 @@ class TestFewRows:
         before = np.where(y == 1, 0.9, 0.0)
         decision = judge(y, before, np.full(60, 0.5), metric=sk.log_loss)
         assert decision.verdict == "rejected"
-        assert decision.evidence.notes == (
+        assert decision.evidence.notes[:2] == (
             "the new model gives the same answer on every row.",
             CLIPPED,
         )
@@ -219,12 +219,12 @@ class TestOtherMetrics:
 
     def test_a_metric_without_a_value_on_most_resamples_is_inconclusive(self):
         y = np.arange(30.0)
-        spent = iter(range(2))
 
-        def moody(y_true, y_pred):
-            return float(np.mean(y_pred)) if next(spent, None) is not None else float("nan")
+        def picky(y_true, y_pred):
+            once = len(np.unique(y_true)) == len(y_true)
+            return float(np.mean(y_pred)) if once else float("nan")
 
-        decision = judge(y, y, y + 1, metric=moody, better="lower")
+        decision = judge(y, y, y + 1, metric=picky, better="lower")
         assert (decision.verdict, decision.code) == ("inconclusive", "undefined_resamples")
 
     def test_root_and_explained_variance_have_fast_intervals(self):

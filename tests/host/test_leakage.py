@@ -12,12 +12,13 @@ from sklearn.metrics import roc_auc_score
 
 from everbake import Gate, GroupSplit, HashSplit, Recipe, Table, TimeSplit
 from everbake.core.dataset import HASH, ROW
+from everbake.core.recipe import describe
 from everbake.host import alone
 from everbake.host.alone import survey, told_alone
 from everbake.host.leakage import column_checks, split_checks
 from everbake.host.parsing.rowhash import row_hashes
 from everbake.host.rows import rows_form
-from everbake.host.splitting import Held, split_labelled
+from everbake.host.splitting import Held, split_known
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -46,9 +47,8 @@ def columns_of(table, data, used=None):
 
 
 def held_of(table, declared):
-    from everbake.core.recipe import describe
-
-    return split_labelled(table, describe(declared, rows_form(declared.train)), None)
+    known = table.column(declared.data.label).is_valid().to_numpy()
+    return split_known(table, known, describe(declared, rows_form(declared.train)), None)
 
 
 def loans(count=6000, seed=0):

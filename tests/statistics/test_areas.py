@@ -1,4 +1,4 @@
-"""The area under the ROC curve: DeLong's variance, against figures and against pair counts."""
+"""The area under the ROC curve: DeLong's variance, against pair counts."""
 
 import numpy as np
 import pytest
@@ -23,28 +23,6 @@ def by_pairs(y, s0, s1):
 
     d = kernel(s1) - kernel(s0)
     return np.var(d.mean(axis=1), ddof=1) / d.shape[0] + np.var(d.mean(axis=0), ddof=1) / d.shape[1]
-
-
-def test_delong_gives_the_reference_figures():
-    areas = delong(Y, S0, S1)
-    assert areas.champion == pytest.approx(0.8541666667, abs=1e-9)
-    assert areas.candidate == pytest.approx(0.9791666667, abs=1e-9)
-    assert areas.variance == pytest.approx(0.0140046296, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("digits", "figures"),
-    [
-        (15, (0.7828571429, 0.8320000000, 0.0068284082)),
-        (1, (0.7760000000, 0.8285714286, 0.0068501513)),
-    ],
-)
-def test_delong_on_sixty_rows_with_and_without_ties(digits, figures):
-    i = np.arange(1, 61)
-    y = np.sin(i) > 0.3
-    s0, s1 = np.round(0.8 * y + np.cos(3 * i), digits), np.round(1.1 * y + np.cos(5 * i), digits)
-    areas = delong(y, s0, s1)
-    assert (areas.champion, areas.candidate, areas.variance) == pytest.approx(figures, abs=1e-9)
 
 
 outcomes = st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(0, 9)), max_size=40)

@@ -17,6 +17,7 @@ class Input:
         nullable: whether `null` is allowed.
         needed: whether the model fails, or answers differently, without it.
         private: whether its values stay out of the prediction log.
+        within: the smallest and the largest whole number it may be; None: any.
     """
 
     name: str
@@ -24,6 +25,23 @@ class Input:
     nullable: bool
     needed: bool
     private: bool = False
+    within: tuple[int, int] | None = None
+
+
+LONGEST_LIST = 1_000  # items that a request may ask for
+
+
+def ranking_inputs(user: ColumnType, *, private: bool) -> tuple[Input, ...]:
+    """What a request to a ranking recipe holds: whom to recommend to, and how many items.
+
+    Args:
+        user: the type of the events' user column.
+        private: whether users stay out of the prediction log.
+    """
+    return (
+        Input("user", user, nullable=False, needed=True, private=private),
+        Input("k", "int64", nullable=True, needed=False, within=(1, LONGEST_LIST)),
+    )
 
 
 @dataclass(frozen=True)

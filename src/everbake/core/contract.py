@@ -277,7 +277,7 @@ def _name_findings(contract: Contract, shapes: tuple[Shape, ...]) -> Iterator[Fi
         for name in missing:
             rule = contract.rule(name)
             if not (rule and rule.optional):
-                role = ", which the recipe's Table names," if name in contract.special.names else ""
+                role = ", which the recipe names," if name in contract.special.names else ""
                 detail = f"column {name!r}{role} is missing{_near(name, extra, 'there is')}"
                 yield Finding(None, name, "missing", detail, shape.source)
         for name in extra:

@@ -128,6 +128,10 @@ class Decision:
         best: the comparison with the best model so far, where that is not the champion.
         decided_by: the recipe's choice, such as `if_inconclusive="lean"`, where that decided and
             not the data.
+        surpasses: whether the candidate is better than the best model so far (than the champion,
+            where that is the best or the best has no valid answers) by more than `equal_within`
+            beyond any doubt (z = 3.29), so that it becomes the best one if it is promoted.
+        best_broken: whether the best model so far gave no valid answers on these rows.
     """
 
     verdict: Verdict
@@ -144,6 +148,8 @@ class Decision:
     segments: tuple[Segment, ...] = ()
     best: Versus | None = None
     decided_by: str = ""
+    surpasses: bool = False
+    best_broken: bool = False
 
     def with_checks(self, checks: tuple[Check, ...]) -> "Decision":
         """The same decision with further checks on record."""
@@ -168,4 +174,6 @@ class Decision:
             "segments": [asdict(segment) for segment in self.segments],
             "best": asdict(self.best) if self.best else None,
             "decided_by": self.decided_by,
+            "surpasses": self.surpasses,
+            "best_broken": self.best_broken,
         }

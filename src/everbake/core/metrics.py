@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     RowLoss = Callable[[Array, Array], Array]
 
 Better = Literal["lower", "higher"]
-Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "other"]
+Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "whole", "other"]
 Scale = Literal["squared", "absolute", "none"]
 Wants = Literal["scores", "decisions"]
 
@@ -48,13 +48,15 @@ class Metric:
         best: the best value; NaN where there is none.
         kind: how a difference is judged. `mean`: the metric is the mean of `row_loss`; `share`:
             the same with a loss of 0 or 1; `root`: its root; `explained`: R2; `ranking`: AUROC;
-            `classes`: by resampling, both classes needed; `other`: by resampling.
+            `classes`: by resampling, both classes needed; `whole`: by resampling, too, but one
+            model's value is that of these very rows, not an estimate; `other`: by resampling.
         row_loss: `(y_true, y_pred) -> losses`, lower is better; None where rows have none.
         scale: how a row's loss grows with its error, to tell rounding from an error.
         unit: True where all values lie within [0, 1].
         probabilities: True where a prediction must lie within [0, 1].
         wants: what it is computed on: a model's `scores`, or the `decisions` made of them at the
             model's own threshold.
+        cut: of a metric of ranked lists, the items of a list that count; None for any other.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Metric:
     unit: bool = False
     probabilities: bool = False
     wants: Wants = "scores"
+    cut: int | None = None
 
 
 def known_metric(name: str) -> Metric | None:

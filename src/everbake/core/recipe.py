@@ -16,22 +16,27 @@ import msgspec
 
 from everbake.core.exposure import Canary, Replace, Rollout, Shadow
 from everbake.core.metrics import AtLeast, AtMost, metric_name, metric_of
+from everbake.core.ranking import LISTED
 from everbake.core.spec import (
     Better,
+    Events,
     GateSpec,
     GuardrailSpec,
     IfInconclusive,
+    Ranked,
     RecipeSpec,
     Rule,
     SplitSpec,
     Table,
     declared,
+    declaring,
     parse_size,
     parse_span,
 )
 from everbake.errors import RecipeError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_FAIR = 0.5  # a bound of less confidence lies on the wrong side of the value
 _SEEDS = 2**32  # of numpy's generator
 
 
@@ -144,8 +149,12 @@ class Gate:
         self._check_margins()
         for guardrail in self.guardrails:
             _check_guardrail(guardrail)
-        if self.confidence is not None:
-            _share(self.confidence, "Gate(confidence)")
+        if self.confidence is not None and not _FAIR <= self.confidence < 1:
+            raise RecipeError(
+                "EB204",
+                f"Gate(confidence) is {self.confidence}",
+                mend="a number from 0.5 to below 1, such as 0.95",
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -276,6 +285,8 @@ class Recipe:
         triggers: what starts a run.
         rollout: how a version that was promoted takes over.
         limits: what a job may take.
+        events: what the columns of a ranking recipe are, as `Recipe.ranking` sets it; `data` is
+            their table then, and `predict` is `recommend`.
     """
 
     name: str
@@ -291,11 +302,80 @@ class Recipe:
     triggers: NewData = NewData()
     rollout: Replace | Shadow | Canary | Rollout = _AT_ONCE
     limits: Limits = Limits()
+    events: Events | None = None
+
+    @classmethod
+    @declaring("Recipe.ranking")
+    def ranking(  # noqa: PLR0913 - a declaration, all of it by keyword
+        cls,
+        *,
+        name: str,
+        data: Events,
+        train: Callable[..., object],
+        recommend: Callable[..., object],
+        gate: Gate,
+        split: TimeSplit | None = None,
+        refit: bool = False,
+        params: Mapping[str, object] | None = None,
+        seed: int = 0,
+        triggers: NewData | None = None,
+        rollout: Replace | Shadow | Canary | Rollout = _AT_ONCE,
+        limits: Limits | None = None,
+    ) -> "Recipe":
+        """Declare a model that recommends items to users.
+
+        Args:
+            name: lower-case letters, digits, `_` and `-`.
+            data: the events and what their columns are called.
+            train: `(rows[, params, seed, log]) -> model`; the annotation of `rows` picks the form.
+            recommend: `(model, users, k) -> one list of items for each user`, best first.
+            gate: the rule that decides, by a metric of ranked lists such as `ndcg(10)`.
+            split: which events are held out: the newest.
+            refit: after a pass, train once more on all events.
+            params: passed to `train` as `params`.
+            seed: passed to `train` as `seed`; numpy and `random` are seeded with it, too.
+            triggers: what starts a run.
+            rollout: how a version that was promoted takes over.
+            limits: what a job may take.
+        """
+        return cls(
+            name=name,
+            data=data.table,
+            train=train,
+            predict=recommend,
+            gate=gate,
+            split=split,
+            refit=refit,
+            params=params or {},
+            seed=seed,
+            triggers=triggers or NewData(),
+            rollout=rollout,
+            limits=limits or Limits(),
+            events=data,
+        )
+
+    @property
+    def ranked(self) -> Ranked | None:
+        """Of a ranking recipe: its lists are judged by as many items as any metric looks at."""
+        if self.events is None:
+            return None
+        cuts = [known.cut for metric in self._metrics if (known := metric_of(metric))]
+        return Ranked(self.events, max([cut for cut in cuts if cut is not None], default=LISTED))
+
+    @property
+    def _metrics(self) -> tuple[Callable[..., float], ...]:
+        return self.gate.metric, *(rail.metric for rail in self.gate.guardrails)
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
         _check_function(self.train, "train", required=("rows",), keywords=("params", "seed", "log"))
-        _check_function(self.predict, "predict", required=("model", "rows"), keywords=())
+        if self.events is None:
+            _check_function(self.predict, "predict", required=("model", "rows"), keywords=())
+        else:
+            given = ("model", "users", "k")
+            _check_function(self.predict, "recommend", required=given, keywords=())
+        for metric in self._metrics:
+            _check_kind(metric, self.events)
         if self.features is not None:
             _check_function(self.features, "features", required=("rows",), keywords=())
         if self.split is None:
@@ -354,6 +434,18 @@ def _check_function(
         )
 
 
+def _check_kind(metric: Callable[..., float], events: Events | None) -> None:
+    """Raise RecipeError where a metric is known to be for another kind of recipe."""
+    known = metric_of(metric)
+    if known is None or (known.cut is None) == (events is None):
+        return
+    if events is None:
+        what, mend = "judges ranked lists, and the recipe gives none", "Recipe.ranking(...)"
+    else:
+        what, mend = "judges no ranked lists", "Gate(everbake.metrics.ndcg(10))"
+    raise RecipeError("EB204", f"{known.name} {what}", mend=mend)
+
+
 def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
     """The plain-data form of a recipe; `rows_form` is what `train` wants its rows as."""
     gate = recipe.gate
@@ -390,6 +482,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         threads=recipe.limits.threads,
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
+        ranked=recipe.ranked,
     )
 
 

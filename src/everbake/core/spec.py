@@ -9,7 +9,17 @@ from difflib import get_close_matches
 from functools import wraps
 from math import isfinite
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from everbake.core.dataset import Special
 from everbake.errors import RecipeError
@@ -19,6 +29,7 @@ Rule = Literal["refresh", "challenge"]
 IfInconclusive = Literal["keep", "reject", "promote", "lean"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.IGNORECASE)
@@ -39,29 +50,37 @@ _WORDS = {
 
 def declared(kind: type[T]) -> type[T]:
     """Make a misspelt, missing or wrongly typed field an error that says how to mend it."""
-    initialise: Callable[..., None] = kind.__init__
-    signature = inspect.signature(initialise)
-
-    @wraps(initialise)
-    def checked(self: T, *args: object, **fields: object) -> None:
-        try:
-            bound = signature.bind(self, *args, **fields)
-        except TypeError as error:
-            raise _misdeclared(kind.__name__, signature, fields, str(error)) from None
-        hints = get_type_hints(kind)
-        for field, value in bound.arguments.items():
-            if field in hints and not _fits(value, hints[field]):
-                raise _mistyped(f"{kind.__name__}({field})", value, hints[field])
-        initialise(self, *args, **fields)
-
-    kind.__init__ = checked  # type: ignore[method-assign, assignment]
+    kind.__init__ = _checked(kind.__init__, kind.__name__, kind)  # type: ignore[method-assign]
     return kind
 
 
+def declaring(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """The same for a function that makes a declaration, which is called `name`."""
+    return lambda function: _checked(function, name, function)
+
+
+def _checked(function: Callable[P, T], name: str, annotated: object) -> Callable[P, T]:
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def checked(*args: P.args, **fields: P.kwargs) -> T:
+        try:
+            bound = signature.bind(*args, **fields)
+        except TypeError as error:
+            raise _misdeclared(name, signature, fields, str(error)) from None
+        hints = get_type_hints(annotated)
+        for field, value in bound.arguments.items():
+            if field in hints and not _fits(value, hints[field]):
+                raise _mistyped(f"{name}({field})", value, hints[field])
+        return function(*args, **fields)
+
+    return checked
+
+
 def _misdeclared(
-    name: str, signature: inspect.Signature, fields: dict[str, object], why: str
+    name: str, signature: inspect.Signature, fields: Mapping[str, object], why: str
 ) -> RecipeError:
-    known = [each for each in signature.parameters if each != "self"]
+    known = [each for each in signature.parameters if each not in {"self", "cls"}]
     mend = f"{name}({', '.join(known)})"
     for field in fields:
         if field not in known:
@@ -176,6 +195,71 @@ class Table:
         return 0.0 if self.label_delay is None else parse_span(self.label_delay)
 
 
+@declared
+@dataclass(frozen=True)
+class Events:
+    """Where the events of a ranking recipe come from: who chose what, and when.
+
+    Attributes:
+        user: the column that says who; lists are recommended to users.
+        item: the column that says what; lists are made of items.
+        time: the column that orders the events; the newest are held out.
+        weight: the column that says how much an event counts as a wish for its item; an item's
+            gain is the sum over the user's events with it. None: every wanted item counts 1.
+        path: a pattern such as `"data/*.csv"`; `everbake up` takes each new file as one batch.
+        private: columns whose values stay out of the prediction log, findings and contracts.
+        repeats: whether an item that the user had chosen before, in the rows that were trained
+            on, counts as wanted when models are judged.
+    """
+
+    user: str
+    item: str
+    time: str
+    weight: str | None = None
+    path: str | None = None
+    private: tuple[str, ...] = ()
+    repeats: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "private", tuple(self.private))
+        named = [n for n in (self.user, self.item, self.time, self.weight) if n is not None]
+        if len(set(named)) < len(named) or "" in named:
+            raise RecipeError(
+                "EB204",
+                f"Events names its columns {', '.join(map(repr, named))}",
+                mend="name a column of its own for each of user, item, time and weight",
+            )
+        if self.item in self.private:
+            raise RecipeError(
+                "EB204", "Events(private=) holds the item", mend="answers are lists of items"
+            )
+
+    @property
+    def table(self) -> Table:
+        """The events as a table: what a model learns is which item comes next for whom."""
+        return Table(
+            self.item,
+            path=self.path,
+            time=self.time,
+            group=self.user,
+            weight=self.weight,
+            private=self.private,
+        )
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What makes a recipe a ranking recipe.
+
+    Attributes:
+        events: what the table's columns are.
+        k: by how many items a list is judged.
+    """
+
+    events: Events
+    k: int
+
+
 @dataclass(frozen=True)
 class GuardrailSpec:
     """A guardrail as plain data: `kind` is "at_least" or "at_most"."""
@@ -265,3 +349,4 @@ class RecipeSpec:
     rows_form: str = "pandas"
     source: str = "recipe.py"
     rollout: tuple[PartSpec, ...] = ()
+    ranked: Ranked | None = None

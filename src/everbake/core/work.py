@@ -6,7 +6,7 @@ from everbake.core.bundle import Input
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.spec import RecipeSpec
+from everbake.core.spec import Ranked, RecipeSpec
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class ScoreOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows to score.
         saved: the model.
+        ranked: what the table holds, where lists are wanted for the users of these rows.
     """
 
     model: str
@@ -131,6 +132,7 @@ class ScoreOrder:
     rows: int
     judge: str
     saved: Model
+    ranked: Ranked | None = None
 
 
 @dataclass(frozen=True)
@@ -161,13 +163,14 @@ class JudgeOrder:
         files: the table's Parquet files.
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
-        truth: file with the labels.
+        truth: file with the labels, of which a ranking recipe has none.
         candidate: file with the candidate's answers.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
         earlier: what a jump of the metric is held against, if somebody serves.
+        trained: file with the set of rows that the candidate was trained on.
     """
 
     model: str
@@ -181,6 +184,7 @@ class JudgeOrder:
     has_champion: bool = False
     more_rows: int = 0
     earlier: Earlier | None = None
+    trained: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, split, split_labelled
-from everbake.host.training import check_columns, truth_of
+from everbake.host.splitting import Held, split, split_known
+from everbake.host.training import check_columns, known_rows, truth_of
 
 SAMPLE = 1_000
 
@@ -46,13 +46,24 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
 
 def _leakage(recipe: Recipe, table: pa.Table) -> tuple[Check, ...]:
     """On all rows: what a sample is too small to show. Every column may come to be used."""
-    held = split_labelled(table, _spec(recipe), None)
+    held = split_known(table, known_rows(recipe, table), _spec(recipe), None)
     found = survey(table, recipe.data)
     return split_checks(table, held, recipe) + column_checks(found, recipe, table.column_names)
 
 
 def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec
     return describe(recipe, rows_form(recipe.train))
+
+
+def tried(name: str, step: Callable[[], str]) -> Check:
+    """What came of a step of a trial, which says how it went and may raise anything."""
+    try:
+        detail = step()
+    except EverbakeError as error:
+        return Check(name, "fail", writable(str(error)))
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
+    return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
 
 
 @dataclass
@@ -78,20 +89,11 @@ class _Trial:
         ]
         done: list[Check] = []
         for name, step in steps:
-            check = self._tried(name, step)
+            check = tried(name, step)
             done.append(check)
             if check.state == "fail":
                 break
         return [*done, *self._advice()]
-
-    def _tried(self, name: str, step: Callable[[], str]) -> Check:
-        try:
-            detail = step()
-        except EverbakeError as error:
-            return Check(name, "fail", writable(str(error)))
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Check(name, "fail", writable(f"{type(error).__name__}: {error}"))
-        return Check(name, "warn" if detail.startswith("warning: ") else "pass", detail)
 
     def _features(self) -> str:
         if self.recipe.features is None:

@@ -62,25 +62,48 @@ def _describe(_: object, context: JobContext) -> object:
     return DescribeReport(tuple(describe(r, rows_form(r.train)) for r in recipes))
 
 
+def _ranks(model: str, context: JobContext) -> bool:
+    """Whether the model's recipe is a ranking recipe, which has jobs of its own."""
+    from everbake.host.calling import recipe_of
+
+    return recipe_of(context.recipe, model).events is not None
+
+
 def _train(order: TrainOrder, context: JobContext) -> object:
+    if _ranks(order.model, context):
+        from everbake.host.ranking.training import train_ranking
+
+        return train_ranking(order, context)
     from everbake.host.training import train_candidate
 
     return train_candidate(order, context)
 
 
 def _score(order: ScoreOrder, context: JobContext) -> object:
+    if order.ranked is not None:
+        from everbake.host.ranking.scoring import score_ranking
+
+        return score_ranking(order, order.ranked, context)
     from everbake.host.scoring import score
 
     return score(order, context)
 
 
 def _judge(order: JudgeOrder, context: JobContext) -> object:
+    if _ranks(order.model, context):
+        from everbake.host.ranking.judging import judge_ranking
+
+        return judge_ranking(order, context)
     from everbake.host.judging import judge_candidate
 
     return judge_candidate(order, context)
 
 
 def _check(order: CheckOrder, context: JobContext) -> object:
+    if _ranks(order.model, context):
+        from everbake.host.ranking.trial import check_ranking
+
+        return check_ranking(order, context)
     from everbake.host.checking import check
 
     return check(order, context)

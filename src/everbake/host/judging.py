@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]
     decision = judge_rows(_given(order, recipe), rules)
     jump = None if order.earlier is None else jump_check(decision, rules, order.earlier)
     checks = (*order.checks, *((jump,) if jump else ()))
-    return _with_enough(decision).with_checks(checks).to_dict()
+    return with_enough(decision).with_checks(checks).to_dict()
 
 
 def _given(order: JudgeOrder, recipe: Recipe) -> Given:
@@ -56,15 +57,21 @@ def _given(order: JudgeOrder, recipe: Recipe) -> Given:
     )
 
 
-def _with_enough(decision: Decision) -> Decision:
-    """The decision with the number of rows that would have been enough, for the next split."""
+def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
+    """The decision with the number of rows that would have been enough, for the next split.
+
+    Args:
+        decision: what was decided.
+        rows_each: rows of the table for each of the units that were judged.
+    """
     evidence = decision.evidence
     if evidence is None or not evidence.sd or decision.champion is None:
         return decision
     enough = rows_for(evidence.sd, evidence.tolerance, evidence.level)
     if enough is None:
         return decision
-    return replace(decision, evidence=replace(evidence, rows_enough=max(FEWEST, enough)))
+    rows = ceil(max(FEWEST, enough) * rows_each)
+    return replace(decision, evidence=replace(evidence, rows_enough=rows))
 
 
 def _rows(order: JudgeOrder) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from everbake.core.dataset import HIDDEN, VEIL
 from everbake.core.decision import Check
 from everbake.core.recipe import Recipe, TimeSplit
+from everbake.core.spec import Table
 from everbake.host.alone import Settling, Survey
 from everbake.host.parsing.rowhash import row_hashes
 from everbake.host.splitting import Held
@@ -33,7 +34,8 @@ def split_checks(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ..
     checks: list[Check | None] = []
     if held.judge.any():
         checks += [_positions(held), _copies(table, held, recipe), _groups(table, held, recipe)]
-        checks.append(_time_order(table, held, recipe))
+        if isinstance(recipe.split, TimeSplit):
+            checks.append(time_order(table.column(recipe.data.time), held, recipe.data))
     return tuple(each for each in (*checks, *_left_out(table, held, recipe)) if each)
 
 
@@ -82,18 +84,15 @@ def _groups(table: pa.Table, held: Held, recipe: Recipe) -> Check | None:
     return Check("leakage_groups", "fail", f"{detail}: hold out whole ones by GroupSplit", (name,))
 
 
-def _time_order(table: pa.Table, held: Held, recipe: Recipe) -> Check | None:
-    name = recipe.data.time
-    if name is None or not isinstance(recipe.split, TimeSplit):
-        return None
-    times = table.column(name)
+def time_order(times: pa.ChunkedArray, held: Held, data: Table) -> Check:
+    """That nothing was trained on which is later than what judges."""
     newest = pc.max(times.filter(pa.array(held.train))).as_py()
     oldest = pc.min(times.filter(pa.array(held.judge))).as_py()
     late = newest is not None and oldest is not None and newest > oldest
-    if name in recipe.data.private:
+    if data.time in data.private:
         newest = oldest = VEIL
     detail = f"trained up to {newest}, judged from {oldest}"
-    return Check("time_order", "fail" if late else "pass", detail, (name,))
+    return Check("time_order", "fail" if late else "pass", detail, (str(data.time),))
 
 
 def _left_out(table: pa.Table, held: Held, recipe: Recipe) -> Iterable[Check]:

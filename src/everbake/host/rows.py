@@ -23,6 +23,13 @@ FORMS = {
     "pyarrow.Table": "arrow",
     "Iterator[pyarrow.RecordBatch]": "batches",
 }
+ARROW = {
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us"),
+}
 _BATCH_ROWS = 65_536
 _LOOKED_AT = 1_000  # rows, in search of one without gaps
 

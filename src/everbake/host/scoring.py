@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.work import Model, ScoreOrder
-from everbake.errors import HealthError
+from everbake.errors import HealthError, RecipeError
 from everbake.host.artifacts import load
 from everbake.host.calling import predict, recipe_of, with_features
 from everbake.host.protocol import JobContext
@@ -18,6 +18,12 @@ from everbake.host.training import ANSWERS, save_array
 def score(order: ScoreOrder, context: JobContext) -> dict[str, int]:
     """Leave the model's answers for some rows in `context.work`; report how many there are."""
     recipe = recipe_of(context.recipe, order.model)
+    if recipe.events is not None:
+        raise RecipeError(
+            "EB231",
+            f"{recipe.name} was a ranking recipe when this version was made",
+            mend="give the recipe that predicts a name of its own",
+        )
     positions = np.load(order.judge)
     rows = read_table(order.files, order.rows).take(pa.array(positions))
     answers = predict(recipe, load_model(order.saved), with_features(recipe, rows))

@@ -18,19 +18,14 @@ from everbake.core.redact import writable
 from everbake.core.work import SessionOrder
 from everbake.host.calling import featured, predict, recipe_of
 from everbake.host.protocol import JobContext
+from everbake.host.ranking.answers import lists_for
+from everbake.host.rows import ARROW
 from everbake.host.scoring import load_model
 from everbake.wire import receive_frame, send_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ARROW = {
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "string": pa.string(),
-    "timestamp": pa.timestamp("us"),
-}
 _CALLS = 200  # of the user's code for one request, to find the rows over which it raises
 _UNTOLD = "it raised over several requests, and there was no time to ask it about each alone"
 
@@ -62,6 +57,8 @@ def answer_requests(body: bytes, context: JobContext, connection: socket.socket)
     decoder = msgspec.msgpack.Decoder(Call)
 
     def ask(rows: _Rows) -> list[Any]:
+        if recipe.events is not None:
+            return lists_for(recipe, model, rows)
         return answer(recipe, model, frame_of(rows, order))
 
     while (request := receive_frame(connection)) is not None:
@@ -197,7 +194,7 @@ def frame_of(rows: _Rows, order: SessionOrder) -> "pd.DataFrame":
     arrays = {}
     for column in present:
         values = pa.array([row.get(column.name) for row in rows])
-        arrays[column.name] = values.cast(_ARROW[column.type])
+        arrays[column.name] = values.cast(ARROW[column.type])
     framed: pd.DataFrame = pa.table(arrays).to_pandas()
     return framed
 

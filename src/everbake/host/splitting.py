@@ -66,18 +66,21 @@ def split(
     return Held(train & ~copies, once, seen, int(copies.sum() + judge.sum() - once.sum()))
 
 
-def split_labelled(
-    table: pa.Table, spec: RecipeSpec, champion: Mask | None, most: int | None = None
+def split_known(
+    table: pa.Table,
+    known: Mask,
+    spec: RecipeSpec,
+    champion: Mask | None,
+    most: int | None = None,
 ) -> Held:
-    """Divide the rows that have a label; the others are on no side. Arguments as for `split`."""
-    labelled = table.column(spec.table.label).is_valid().to_numpy()
+    """Divide the `known` rows; all others are on no side. The rest is as for `split`."""
     if champion is not None:
-        known = np.zeros(table.num_rows, np.bool_)
-        known[: len(champion)] = champion[: table.num_rows]
-        champion = known[labelled]
-    held = split(table.filter(pa.array(labelled)), spec, champion, most)
+        trained = np.zeros(table.num_rows, np.bool_)
+        trained[: len(champion)] = champion[: table.num_rows]
+        champion = trained[known]
+    held = split(table.filter(pa.array(known)), spec, champion, most)
     train, judge = np.zeros((2, table.num_rows), np.bool_)
-    train[labelled], judge[labelled] = held.train, held.judge
+    train[known], judge[known] = held.train, held.judge
     return replace(held, train=train, judge=judge)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.dataset import HIDDEN, Column, ColumnType
+from everbake.core.ranking import COLD_START
 from everbake.core.recipe import Recipe, describe
 from everbake.core.work import Told, TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
@@ -21,7 +22,7 @@ from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, pack_rows, split_labelled, unpack_rows
+from everbake.host.splitting import Held, Mask, pack_rows, split_known, unpack_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     recipe = recipe_of(context.recipe, order.model)
     table = read_table(order.files, order.rows)
     check_columns(recipe, table)
-    held = _held(order, recipe, table)
+    held = held_rows(order, recipe, table)
     rows = table.filter(pa.array(held.train))
     check_skew(recipe, rows)
     candidate = _train(recipe, rows, context)
@@ -91,7 +92,9 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
 def check_columns(recipe: Recipe, table: pa.Table) -> None:
     """Raise RecipeError if the recipe names a column that the table does not have."""
     split = recipe.split
-    others = (recipe.data.weight, *recipe.gate.columns, getattr(split, "stratify", None))
+    made = () if recipe.events is None else (COLD_START,)
+    segments = [name for name in recipe.gate.columns if name not in made]
+    others = (recipe.data.weight, *segments, getattr(split, "stratify", None))
     for name in (*recipe.data.special.names, *others):
         if name is not None and name not in table.column_names:
             raise RecipeError(
@@ -103,22 +106,29 @@ def check_columns(recipe: Recipe, table: pa.Table) -> None:
             )
 
 
-def _held(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
+def known_rows(recipe: Recipe, table: pa.Table) -> Mask:
+    """True for each row that has a label; an event must have a user, too."""
+    needed = (
+        [recipe.data.label] if recipe.events is None else [recipe.data.label, recipe.events.user]
+    )
+    return np.asarray(np.all([table.column(n).is_valid().to_numpy() for n in needed], axis=0))
+
+
+def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     """The split, of rows that have a label; with `refit`, everything is trained on."""
+    labelled = known_rows(recipe, table)
     if order.refit:
-        labelled = table.column(recipe.data.label).is_valid().to_numpy()
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
     champion = None
     if order.champion_rows is not None:
         champion = unpack_rows(Path(order.champion_rows).read_bytes())
     spec = describe(recipe, rows_form(recipe.train))
-    held = split_labelled(table, spec, champion, order.most_held_out)
+    held = split_known(table, labelled, spec, champion, order.most_held_out)
     if not held.train.any():
-        labelled = table.num_rows - table.column(recipe.data.label).null_count
         raise UserCodeError(
             "EB316",
             "no row is left to train on",
-            why=f"{table.num_rows} rows, of which {labelled} have a label",
+            why=f"{table.num_rows} rows, of which {int(labelled.sum())} have a label",
             mend="ingest more rows, or hold fewer out with split=",
         )
     return held

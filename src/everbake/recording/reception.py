@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import msgspec
 
 from everbake.core.contract import Contract
+from everbake.core.spec import RecipeSpec
 from everbake.errors import DataError, UsageError
 from everbake.ports import Reader
 from everbake.recording.labels import Label
@@ -23,15 +24,27 @@ def label_type(reader: Reader, model: str) -> str | None:
 
     Raises:
         UsageError: there is no such model.
+        DataError: its recipe has no labels.
     """
     rows = reader.rows("models", {"model": model})
     if not rows:
         raise UsageError("EB004", f"there is no model {model!r}", mend="everbake status")
+    if msgspec.json.decode(str(rows[0]["spec"]), type=RecipeSpec).ranked is not None:
+        raise unlabelled(model)
     if rows[0]["contract"] is None:
         return None
     contract = msgspec.json.decode(str(rows[0]["contract"]), type=Contract)
     rule = contract.rule(contract.special.label)
     return None if rule is None else rule.type
+
+
+def unlabelled(model: str) -> DataError:
+    """Why nobody can label the answers of a ranking recipe: lists are judged by events."""
+    return DataError(
+        "EB547",
+        f"{model} recommends lists, which have no labels",
+        mend=f"everbake ingest {model} FILE with the events that followed",
+    )
 
 
 def labels_of(items: Sequence[object], kind: str | None, source: str, now: float) -> list[Label]:

@@ -229,11 +229,14 @@ def _value(value: object, wanted: Input, at: int) -> object:
             "EB514", f'field "{wanted.name}" is null in row {at}', Place(at, wanted.name)
         )
     fitting = _FITTING[wanted.type](value)
-    if fitting is _WRONG:
-        shown = str(value)[:50]
+    within = wanted.within
+    if fitting is _WRONG or (within and not within[0] <= fitting <= within[1]):  # type: ignore[operator]
+        shown, told = str(value)[:50], _WANTED[wanted.type]
+        if within:
+            told = f"a whole number from {within[0]} to {within[1]}"
         raise ProblemError(
             "EB515",
-            f'field "{wanted.name}" in row {at} is {shown!r}, not {_WANTED[wanted.type]}',
+            f'field "{wanted.name}" in row {at} is {shown!r}, not {told}',
             Place(at, wanted.name),
         )
     return fitting
@@ -327,6 +330,8 @@ def _fast_decoder(inputs: Sequence[Input]) -> "msgspec.json.Decoder[Any] | None"
     fields: list[tuple[str, Any, Any]] = []
     for at, wanted in enumerate(inputs):
         kind: Any = _TYPES[wanted.type]
+        if wanted.within:
+            kind = Annotated[int, msgspec.Meta(ge=wanted.within[0], le=wanted.within[1])]
         if wanted.nullable:
             kind = kind | None
         if wanted.needed:

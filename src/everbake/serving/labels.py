@@ -63,7 +63,7 @@ class LabelsEndpoint:
         )
         if told.error is not None:
             code, what, where, why, mend = told.error
-            known = code if code in ("EB540", "EB541") else "EB542"
+            known = code if code in ("EB540", "EB541", "EB547") else "EB542"
             detail = f"{what}{' in ' * bool(where)}{where}{': ' * bool(why)}{why}"
             raise ProblemError(known, detail, mend=mend)
         return HttpAnswer(msgspec.json.encode(told.outcome))

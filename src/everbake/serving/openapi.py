@@ -160,6 +160,8 @@ def _row(inputs: tuple[Input, ...]) -> Schema:
 
 def _field(wanted: Input) -> Schema:
     kind, more = _TYPES[wanted.type]
+    if wanted.within is not None:
+        more = {**more, "minimum": wanted.within[0], "maximum": wanted.within[1]}
     said = "Needed by the model." if wanted.needed else "Not needed by the model."
     if wanted.type == "timestamp":
         said = f"A time in ISO 8601, in UTC if it names no zone. {said}"

@@ -44,6 +44,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "EB541": (422, "wrong label"),
     "EB542": (503, "labels cannot be kept"),
     "EB543": (403, "another site's page"),
+    "EB547": (422, "no labels for lists"),
     "EB560": (422, "name given twice"),
     "EB561": (400, "header given twice"),
 }

@@ -81,7 +81,7 @@ def grouped_hurt(d: Floats, codes: Codes, *, weights: Floats | None = None) -> f
     found = _spread(d, codes, weights)
     if found.error == 0.0:
         return 0.0 if found.mean < 0 else 1.0
-    return student_below(found.mean / found.error, found.freedom)
+    return float(student_below(found.mean / found.error, found.freedom))
 
 
 def time_blocks(n: int, shortest: int = 1) -> NDArray[np.intp] | None:

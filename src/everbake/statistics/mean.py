@@ -48,7 +48,7 @@ class Shape:
 
     Attributes:
         n: rows of a set.
-        mean: their mean, a number or an array of any shape.
+        mean: their mean, an array of any shape.
         sd: their standard deviation (n - 1), likewise.
         skew: their population skewness, likewise.
     """
@@ -62,7 +62,7 @@ class Shape:
     def of(cls, d: Floats) -> "Shape":
         """Of the rows along the last axis of `d`."""
         mean, sd = np.mean(d, axis=-1), np.std(d, axis=-1, ddof=1)
-        return cls(d.shape[-1], mean, sd, _skewness(d))
+        return cls(d.shape[-1], np.asarray(mean), np.asarray(sd), _skewness(d))
 
 
 def wider_bounds(shape: Shape, level: float = 0.05) -> tuple[Floats, Floats]:
@@ -144,20 +144,19 @@ def hurt_probability(d: Floats, *, differing: int | None = None) -> float:
         differing: rows on which the two losses differ, where `d` does not tell.
     """
     count = int(np.count_nonzero(d)) if differing is None else differing
-    few = min(count, len(d)) < FEW_DIFFERENCES
-    largest = max(hurt_probabilities(d)) if len(d) > 1 else 0.0
-    return max(largest, *hurt_probabilities(padded(d))) if few else largest
+    largest = _hurt(d) if len(d) > 1 else 0.0
+    return max(largest, _hurt(padded(d))) if min(count, len(d)) < FEW_DIFFERENCES else largest
 
 
-def hurt_probabilities(d: Floats) -> Pair:
-    """One-sided p values (Student, Hall) of "the mean of `d` is at least 0"; two rows or more."""
-    n, skew, mean, sd = len(d), skewness(d), float(np.mean(d)), _sd(d)
-    if sd == 0.0:
-        certain = 0.0 if mean < 0 else 1.0
-        return certain, certain
-    w = mean / sd
+def hurt_probabilities(shape: Shape) -> tuple[Floats, Floats]:
+    """One-sided p of "the mean is at least 0" of each set of rows, by Student's t and by Hall."""
+    still = shape.sd == 0
+    w = np.divide(shape.mean, shape.sd, out=np.zeros_like(shape.mean), where=~still)
+    skew, n = shape.skew, shape.n
     bent = w + skew * w**2 / 3 + skew**2 * w**3 / 27 + skew / (6 * n)
-    return student_below(sqrt(n) * w, n - 1), student_below(sqrt(n) * bent, n - 1)
+    certain = np.where(shape.mean < 0, 0.0, 1.0)
+    plain, hall = (student_below(sqrt(n) * value, n - 1) for value in (w, bent))
+    return np.where(still, certain, plain), np.where(still, certain, hall)
 
 
 def skewness(d: Floats) -> float:
@@ -180,6 +179,10 @@ def _skewness(d: Floats) -> Floats:
 
 def _sd(d: Floats) -> float:
     return float(np.std(d, ddof=1))
+
+
+def _hurt(d: Floats) -> float:
+    return float(np.max(hurt_probabilities(Shape.of(d))))
 
 
 def _hall_bounds(shape: Shape, level: float) -> tuple[Floats, Floats]:

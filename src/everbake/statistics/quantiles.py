@@ -7,6 +7,11 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
 
 @cache
 def _special() -> ModuleType:
@@ -18,9 +23,9 @@ def student(probability: float, freedom: float) -> float:
     return float(_special().stdtrit(freedom, probability))
 
 
-def student_below(value: float, freedom: float) -> float:
+def student_below(value: Floats | float, freedom: float) -> Floats:
     """P(T <= value) for Student's t."""
-    return float(_special().stdtr(freedom, value))
+    return np.asarray(_special().stdtr(freedom, value), dtype=np.float64)
 
 
 def student_power(shift: float, freedom: float, critical: float) -> float:

@@ -54,7 +54,7 @@ def numbered(
     ]
     columns = np.array(entries, dtype=np.float64).reshape(-1, 3).T
     user, item = columns[0].astype(np.int64), columns[1].astype(np.int64)
-    lists = tuple(_matrix(lines, codes) for lines in ranked)
+    lists = tuple(matrix(lists, codes) for lists in ranked)
     return Wanted(len(wanted), user, item, columns[2]), lists
 
 
@@ -134,13 +134,13 @@ def _sizes(wanted: Wanted) -> Floats:
     return np.bincount(wanted.user, minlength=wanted.users).astype(np.float64)
 
 
-def _matrix(ranked: Sequence[Sequence[Hashable]], codes: dict[Hashable, int]) -> Numbers:
+def matrix(ranked: Sequence[Sequence[Hashable]], codes: dict[Hashable, int]) -> Numbers:
     """A line of item numbers for each list; items that are new get the next number in `codes`."""
     longest = max(map(len, ranked), default=0)
-    matrix = np.full((len(ranked), longest), NOTHING, dtype=np.int64)
-    for line, items in zip(matrix, ranked, strict=True):
+    lines = np.full((len(ranked), longest), NOTHING, dtype=np.int64)
+    for line, items in zip(lines, ranked, strict=True):
         line[: len(items)] = [codes.setdefault(item, len(codes)) for item in items]
-    return matrix
+    return lines
 
 
 def _share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:

@@ -7,9 +7,10 @@ import msgspec
 
 from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
-from everbake.core.bundle import Bundle, Input
+from everbake.core.bundle import Bundle, Input, ranking_inputs
 from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.spec import RecipeSpec
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
@@ -76,7 +77,8 @@ class Baker:
         outcome: JobOutcome,
         step: str,
     ) -> Bundle:
-        private = pinned.spec.table.private
+        inputs = _inputs(report, arrived, pinned.spec)
+        private = {each.name for each in inputs if each.private}
         folder = self._jobs.folder(pinned.run, step)
         compiled = report.runtime != "native"
         return Bundle(
@@ -94,7 +96,7 @@ class Baker:
             why_runtime=report.why,
             artifact=self._blobs.put_file(folder / "model.bin"),
             artifact_format=report.form,
-            inputs=_inputs(report, arrived, private),
+            inputs=inputs,
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
             refit=step == "refit",
@@ -106,10 +108,12 @@ class Baker:
         )
 
 
-def _inputs(
-    report: TrainReport, arrived: DataArrived, private: tuple[str, ...]
-) -> tuple[Input, ...]:
+def _inputs(report: TrainReport, arrived: DataArrived, spec: RecipeSpec) -> tuple[Input, ...]:
     """The columns of a request: types as stored, nulls as the contract allows them."""
+    private = spec.table.private
+    if spec.ranked is not None:
+        hidden = spec.ranked.events.user in private
+        return ranking_inputs(report.columns[0].type, private=hidden)
     contract = msgspec.json.decode(arrived.contract, type=Contract)
 
     def nullable(name: str) -> bool:

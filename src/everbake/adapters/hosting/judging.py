@@ -15,7 +15,8 @@ from everbake.core.work import Earlier, JudgeOrder, Model, ScoreOrder, TrainRepo
 from everbake.ports import Blobs, Compared, Failure
 from everbake.wire import JobOutcome
 
-_RAISED = "EB301"  # the user's code raised, as opposed to what limits or a crash did to it
+# The user's code raised, or gave what cannot be judged, as opposed to what limits or a crash did.
+_UNFIT = {"EB231", "EB301", "EB331"}
 
 
 class _Verdict(msgspec.Struct):
@@ -64,6 +65,7 @@ class Judging:
             has_champion=pinned.champion is not None,
             more_rows=self._more_rows(pinned, report),
             earlier=self._earlier(pinned, report),
+            trained=str(trained / "trained.bin"),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
         failure = failure_of(outcome, log)
@@ -87,7 +89,7 @@ class Judging:
         if failure is None:
             answers = self._jobs.folder(pinned.run, "score") / "answers.npy"
             return _Scored(str(answers), outcome.seconds)
-        if failure.code != _RAISED:
+        if failure.code not in _UNFIT:
             what = f"the champion could not be scored: {failure.error}"
             return Failure("EB308", what, log, failure.again)
         # It cannot answer these rows: no reason to turn a candidate away that can.
@@ -108,6 +110,7 @@ class Judging:
                 champion.artifact,
                 champion.artifact_format,
             ),
+            ranked=pinned.spec.ranked,
         )
         return self._jobs.run(pinned, "score", order, (champion.snapshot, champion.source))
 

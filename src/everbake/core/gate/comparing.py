@@ -1,329 +1,257 @@
-"""From two sets of answers to an interval: picks the method that the metric allows."""
+"""The comparison of the candidate with one other model on the same rows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isclose, sqrt
-from warnings import catch_warnings, simplefilter
+from math import isfinite
 
 import numpy as np
 
-from everbake.core.gate.findings import (
-    Array,
-    Findings,
-    Flags,
-    Floats,
-    HeldOut,
-    Rounding,
-    answer_differences,
-    margins,
-    rounding,
+from everbake.core.gate import ties, wording
+from everbake.core.gate.dependence import dependence_notes
+from everbake.core.gate.duel import (
+    NEW,
+    TWO_CLASS,
+    ChampionError,
+    Duel,
+    facing,
+    log_loss_duel,
+    scored,
+    untold_by,
 )
+from everbake.core.gate.estimates import Estimate, estimate
+from everbake.core.gate.findings import NO_MARGINS, Findings, Margins, margins
+from everbake.core.gate.heldout import Array, HeldOut
+from everbake.core.gate.looks import level_of
 from everbake.core.gate.rules import Rules
-from everbake.core.gate.scoring import Indices, Scorer, is_numeric
-from everbake.core.metrics import Metric, known_metric, metric_of, positives
+from everbake.core.gate.scoring import is_composite
+from everbake.core.gate.verdicts import Ruling, decide, rows_needed
 from everbake.errors import UserCodeError
-from everbake.statistics.auroc import auroc_interval
-from everbake.statistics.bootstrap import Plan, Weights, bootstrap_interval, weighted_interval
+from everbake.statistics.bootstrap import UndefinedError
+from everbake.statistics.clusters import TooFewGroupsError
 from everbake.statistics.interval import Interval
-from everbake.statistics.mean import FEW_DIFFERENCES, mean_interval
-from everbake.statistics.proportions import share_interval
-from everbake.statistics.smooth import explained_differences, root_differences
-from everbake.statistics.weighted import WEIGHTED
+from everbake.statistics.mean import FEW_DIFFERENCES
 
-LEVEL = 0.05
-NEW, IN_USE = "the new model", "the model in use"
-_SAME_LOSS = 1e-9
-_AGREE = 1e-6
-BINARY = 2
-_ROW_KINDS = {"mean", "share", "root", "explained"}
-
-
-class ChampionError(Exception):
-    """The metric cannot read the champion's answers: they were made for another one."""
+_FEW_PAIRS = 5  # right against wrong: fewer pairs than that cannot win McNemar's test
+_BEYOND_DOUBT = 0.0010019  # both sides beyond z = 3.29
 
 
 @dataclass(frozen=True)
-class Losses:
-    """The loss of each row under both models; rounding counts as 0.
+class Outcome:
+    """What a comparison says, and the figures of which it says it.
 
     Attributes:
-        champion: the champion's.
-        candidate: the candidate's.
-        largest_error: the largest error of either model, in units of the outcome.
-        means: both means before rounding was taken out.
+        ruling: verdict, code and sentence.
+        metric: the name of the metric that decided.
+        candidate: the candidate's value, None where there is none.
+        champion: the other model's value.
+        interval: of the difference; None where none was made.
+        margins: what counts as a loss.
+        differing: rows that tell the two models apart.
+        needed: further rows for a verdict; None: no honest number.
+        surpasses: whether the candidate is better by more than w beyond any doubt.
+        notes: sentences that did not decide.
+        duel: the scored models, where an interval was made.
     """
 
-    champion: Floats
-    candidate: Floats
-    largest_error: float
-    means: tuple[float, float]
-
-    @property
-    def differences(self) -> Floats:
-        """The improvement of each row; what is lost in rounding is 0."""
-        d = self.champion - self.candidate
-        scale = max(float(np.mean(self.champion)), float(np.mean(self.candidate)))
-        d[np.abs(d) <= _SAME_LOSS * scale] = 0.0
-        return d
-
-
-@dataclass(frozen=True)
-class Duel:
-    """Both models on the held-out rows, with all that can be said before an interval.
-
-    `values` is None where the metric has none on these rows.
-    """
-
-    metric: Metric
-    held: HeldOut
-    before: Array
-    scorer: Scorer
-    values: tuple[float, float] | None
-    losses: Losses | None
-    apart: Floats
-    rounding: Rounding
-
-    @property
-    def differing(self) -> Flags:
-        """Rows that tell the two models apart: by their loss, else by their answers."""
-        if self.losses is not None:
-            return np.asarray(self.losses.differences != 0)
-        return np.asarray(self.apart > self.rounding.step)
+    ruling: Ruling
+    metric: str
+    candidate: float | None = None
+    champion: float | None = None
+    interval: Interval | None = None
+    margins: Margins = NO_MARGINS
+    differing: int = 0
+    needed: int | None = None
+    surpasses: bool = False
+    notes: tuple[str, ...] = ()
+    duel: Duel | None = None
 
 
-def effective(rules: Rules) -> Metric:
-    """What is known of the metric; for a stranger only its direction."""
-    known = metric_of(rules.metric)
-    return known or Metric(rules.name, rules.better, float("nan"))
-
-
-def undefined(metric: Metric, y: Array) -> str | None:
-    """Why the metric has no value on these outcomes, or None."""
-    if metric.kind not in {"ranking", "classes", "explained"}:
-        return None
-    labels = np.unique(y)
-    if len(labels) > 1:
-        return None
-    rows = "the one held-out row has" if len(y) == 1 else f"all {len(y)} held-out rows have"
-    needs = "outcomes that differ" if metric.kind == "explained" else "both"
-    return f"{rows} the outcome {labels[0]}; {metric.name} needs {needs}"
-
-
-def score(metric: Metric, scorer: Scorer, answers: Array, whose: str) -> float:
-    """The metric's value, NaN or infinite where it has none.
-
-    A probability loss of scikit-learn's is also scored where only one outcome occurs.
-    """
-    one_class = metric.probabilities and len(np.unique(scorer.y)) == 1
-    ours = str(getattr(scorer.metric, "__module__", "")).startswith("sklearn.")
-    if one_class and ours and answers.ndim == 1 and metric.row_loss and is_numeric(scorer.y):
-        return float(np.mean(metric.row_loss(scorer.y, answers)))
-    return scorer.value(answers, whose)
-
-
-def duel(held: HeldOut, rules: Rules, before: Array) -> Duel:
-    """Score both models; `before` are the champion's answers, its value may be NaN.
+def compare(held: HeldOut, rules: Rules) -> Outcome:
+    """Compare the candidate with `held.champion`.
 
     Raises:
-        ChampionError: the metric raised for the champion's answers, and not for the candidate's.
+        UserCodeError: the metric raised, or has no finite value for the candidate.
+        UsageError: the rows have weights, and the metric takes none.
     """
-    metric = effective(rules)
-    scorer = Scorer(rules.name, rules.metric, held.y, held.rows)
-    values = None
-    if undefined(metric, held.y) is None:
-        after = scorer.finite(score(metric, scorer, held.candidate, NEW), NEW)
-        values = _in_use(metric, scorer, before), after
-    step = rounding(held.y, before, held.candidate)
-    losses = _losses(metric, held, before, step)
-    if losses is not None and values is not None and not _agree(metric, held, losses, values):
-        metric, losses = replace(metric, kind="other", row_loss=None, scale="none"), None
-    apart = answer_differences(before, held.candidate)
-    return Duel(metric, held, before, scorer, values, losses, apart, step)
-
-
-def _in_use(metric: Metric, scorer: Scorer, before: Array) -> float:
+    pair = facing(held, rules)
     try:
-        return score(metric, scorer, before, IN_USE)
+        pair = scored(pair)
+    except ChampionError as error:
+        text = f"the model in use cannot be scored ({error}); the new one answers all"
+        return Outcome(Ruling("promoted", "champion_broken", text), rules.name)
     except UserCodeError as error:
-        raise ChampionError(error.what) from error
+        reason = untold_by(error, rules.name, held.y)
+        if reason is None:
+            raise
+        same = ties.same_answers(pair, rules)
+        if same is not None:
+            return _even(pair, rules, same)
+        return _unmeasured(pair, rules, _open("one_class", reason, pair))
+    return _paired(pair, rules)
 
 
-def log_loss_duel(duel: Duel) -> Duel | None:
-    """The same duel under log loss, if both models answer with probabilities."""
-    metric = known_metric("log_loss")
-    both = (duel.before, duel.held.candidate)
-    if metric is None or metric.row_loss is None or not all(map(_probable, both)):
-        return None
-    losses = _losses(metric, duel.held, duel.before, duel.rounding)
-    if losses is None:
-        return None
-    values = float(np.mean(losses.champion)), float(np.mean(losses.candidate))
-    return replace(duel, metric=metric, losses=losses, values=values)
+def _paired(pair: Duel, rules: Rules) -> Outcome:
+    values = pair.values
+    if values is not None and not isfinite(values[0]):
+        text = f"{rules.name} has no finite value for the model in use"
+        told = f"for the new one it is {wording.figure(values[1])}"
+        ruling = Ruling("promoted", "champion_broken", f"{text}; {told}")
+        return Outcome(ruling, rules.name, candidate=values[1])
+    tie = ties.tie(pair, rules)
+    if tie is not None:
+        return _even(pair, rules, tie)
+    untold = ties.untold(pair)
+    if untold is None:
+        return _measured(pair, rules)
+    other = log_loss_duel(pair) if pair.metric.kind in TWO_CLASS else None
+    if other is None:
+        return _unmeasured(pair, rules, untold)
+    return _by_log_loss(other, rules, untold)
 
 
-def find(duel: Duel, rules: Rules) -> Findings:
-    """The interval of the improvement and everything that a rule needs beside it.
+def _by_log_loss(pair: Duel, rules: Rules, untold: Ruling) -> Outcome:
+    """Decide by log loss and say why."""
+    outcome = _measured(pair, replace(rules, name="log_loss", better="lower"))
+    why = untold.text.removesuffix(f" {wording.STAYS}").removesuffix(".")
+    text = f"{why}, so log loss decides: {outcome.ruling.text}"
+    return replace(outcome, ruling=replace(outcome.ruling, text=text))
 
-    Raises:
-        UndefinedError: a resampled metric has no value on too many resamples.
-    """
-    duel = _without_root_of_zero(duel)
-    if duel.values is None:
-        raise ValueError("a duel without values has no interval")
-    before, after = duel.values
-    gap, tolerance, equal = margins(duel.metric, before, rules)
-    rows_have_errors = duel.losses is not None and duel.metric.scale != "none"
-    if duel.losses is not None and not np.any(duel.losses.champion) and not duel.metric.unit:
-        gap = tolerance = equal = 0.0
-    k = int(np.count_nonzero(duel.differing))
-    interval = _interval(duel, k, rules)
-    if not _conclusive(duel, k):
-        interval = interval.barred()
-    return Findings(
-        metric=duel.metric,
-        n=duel.held.n,
-        champion=before,
-        candidate=after,
-        interval=interval,
-        differing=k,
-        gap=gap,
-        tolerance=tolerance,
-        equal_within=equal,
-        largest_error=duel.losses.largest_error if duel.losses and rows_have_errors else None,
-        notes=_notes(duel),
+
+def _measured(pair: Duel, rules: Rules) -> Outcome:
+    few = ties.too_few(pair)
+    if few is not None:
+        return _unmeasured(pair, rules, few)
+    pair = _without_root_of_zero(pair)
+    try:
+        shown = estimate(pair)
+        interval = shown.interval(pair.held.level)
+    except UndefinedError:
+        text = f"{rules.name} has no value on too many resamples of {wording.rows(pair.held.n)}"
+        return _unmeasured(pair, rules, _open("undefined_resamples", text, pair))
+    except TooFewGroupsError as error:
+        return _unmeasured(pair, rules, _open("few_groups", _few_groups(pair, error), pair))
+    if interval.difference == 0 and interval.sd == 0:
+        return _even(pair, rules, ties.same_loss(pair, rules))
+    found = _found(pair, rules, shown, interval)
+    needed = rows_needed(found, rules)
+    ruling = replace(decide(found, rules, needed), difference=interval.difference)
+    return Outcome(
+        ruling,
+        found.metric.name,
+        candidate=found.candidate,
+        champion=found.champion,
+        interval=found.interval,
+        margins=found.margins,
+        differing=found.differing,
+        needed=needed if ruling.verdict == "inconclusive" else 0,
+        surpasses=found.surpasses,
+        notes=found.notes,
+        duel=pair,
     )
 
 
-def observed(duel: Duel, rules: Rules) -> float:
-    """The difference of the two values; above 0 where the candidate is better."""
-    before, after = duel.values or (0.0, 0.0)
-    return after - before if rules.better == "higher" else before - after
+def _found(pair: Duel, rules: Rules, shown: Estimate, interval: Interval) -> Findings:
+    if pair.values is None:
+        raise ValueError("a duel without values has no interval")
+    held, (before, after) = pair.held, pair.values
+    k = int(np.count_nonzero(pair.differing))
+    few = few_differences(interval)
+    if held.n < FEW_DIFFERENCES or k <= few:
+        interval = interval.barred()
+    allowed = margins_of(pair, before, rules)
+    losses = pair.losses
+    rows_have_errors = losses is not None and pair.metric.scale != "none"
+    return Findings(
+        metric=pair.metric,
+        n=held.n,
+        champion=before,
+        candidate=after,
+        interval=interval,
+        level=held.level,
+        next_level=level_of(held.look + 1),
+        differing=k,
+        few=few,
+        margins=allowed,
+        largest_error=losses.largest_error if losses and rows_have_errors else None,
+        surpasses=_surpasses(shown, interval, allowed),
+        notes=(*_notes(pair), *dependence_notes(pair)),
+    )
 
 
-def _interval(duel: Duel, k: int, rules: Rules) -> Interval:
-    if duel.losses is not None:
-        return _row_interval(duel, duel.losses, k)
-    if duel.metric.kind == "ranking" and duel.before.ndim == duel.held.candidate.ndim == 1:
-        flags = np.asarray(positives(duel.held.y), dtype=bool)
-        scores = duel.before.astype(np.float64), duel.held.candidate.astype(np.float64)
-        interval = auroc_interval(flags, *scores, LEVEL)
-        # a user's own function of that name may be something else
-        if isclose(interval.difference, observed(duel, rules), abs_tol=_AGREE):
-            return interval
-    return _resampled(duel, rules)
+def margins_of(pair: Duel, before: float, rules: Rules) -> Margins:
+    """What counts as a loss beside a champion of the value `before`."""
+    losses = pair.losses
+    if losses is not None and not np.any(losses.champion) and not pair.metric.unit:
+        return NO_MARGINS
+    return margins(pair.metric, before, rules)
 
 
-def _row_interval(duel: Duel, losses: Losses, k: int) -> Interval:
-    kind = duel.metric.kind
-    d = losses.differences
-    if kind == "share":
-        gained, lost = int(np.sum(d > 0)), int(np.sum(d < 0))
-        return share_interval(gained, lost, len(d), LEVEL)
-    if kind == "root":
-        d = root_differences(losses.champion, losses.candidate)
-    elif kind == "explained":
-        truth = duel.held.y.astype(np.float64)
-        d = explained_differences(truth, losses.champion, losses.candidate)
-    return mean_interval(d, LEVEL, differing=k)
+def few_differences(interval: Interval) -> int:
+    """The number of differing rows at which no gain is claimed yet."""
+    return _FEW_PAIRS if interval.method == "tango" else FEW_DIFFERENCES - 1
 
 
-def _resampled(duel: Duel, rules: Rules) -> Interval:
-    held, scorer, seen = duel.held, duel.scorer, observed(duel, rules)
-    labels, codes = np.unique(held.y, return_inverse=True)
-    plan = Plan(held.n, codes.reshape(-1) if len(labels) == BINARY else None, held.seed)
-    fast = _weighted(duel, seen)
-    if fast is not None:
-        return weighted_interval(fast, seen, plan, LEVEL)
-    sign = 1.0 if rules.better == "higher" else -1.0
-
-    def difference(index: Indices) -> float:
-        return sign * (scorer.on(index, held.candidate) - scorer.on(index, duel.before))
-
-    with catch_warnings():
-        simplefilter("ignore")  # a resample without a class is no news to anybody
-        return bootstrap_interval(difference, seen, plan, LEVEL)
-
-
-def _weighted(duel: Duel, seen: float) -> Callable[[Weights], Floats] | None:
-    """The difference under row counts, where the metric is what its name promises."""
-    held, metric = duel.held, WEIGHTED.get(duel.metric.name)
-    numeric = is_numeric(held.y) and is_numeric(duel.before) and is_numeric(held.candidate)
-    if metric is None or not numeric or duel.before.ndim + held.candidate.ndim > BINARY:
-        return None
-    flags = np.asarray(positives(held.y), dtype=bool)
-    before, after = (a.astype(np.float64) for a in (duel.before, held.candidate))
-
-    new, old = metric(flags, after), metric(flags, before)
-
-    def difference(weights: Weights) -> Floats:
-        return new(weights) - old(weights)
-
-    plain = float(difference(np.ones((1, held.n)))[0])
-    return difference if isclose(plain, seen, abs_tol=_AGREE) else None
-
-
-def _conclusive(duel: Duel, k: int) -> bool:
-    """Whether enough rows tell the two models apart for a gain to be claimed."""
-    if duel.held.n < FEW_DIFFERENCES:
+def _surpasses(shown: Estimate, interval: Interval, allowed: Margins) -> bool:
+    if interval.gain_barred or interval.lower <= allowed.equal_within:
         return False
-    return duel.metric.kind == "share" or k >= FEW_DIFFERENCES
+    return shown.interval(_BEYOND_DOUBT).lower > allowed.equal_within
 
 
-def _losses(metric: Metric, held: HeldOut, before: Array, step: Rounding) -> Losses | None:
-    row_loss = metric.row_loss
-    numeric = metric.kind == "share" or (is_numeric(before) and is_numeric(held.candidate))
-    flat = before.ndim == 1 and held.candidate.ndim == 1
-    if row_loss is None or not numeric or not (flat or metric.name == "log_loss"):
-        return None
-    if metric.scale != "none" and not (metric.probabilities or is_numeric(held.y)):
-        return None
-    if not flat and {before.shape[-1], held.candidate.shape[-1]} != {len(np.unique(held.y))}:
-        return None
-    pair = [row_loss(held.y, answers) for answers in (before, held.candidate)]
-    means = float(np.mean(pair[0])), float(np.mean(pair[1]))
-    if metric.scale == "none":
-        return Losses(pair[0], pair[1], float("nan"), means)
-    squared = metric.scale == "squared"
-    largest = float(max(np.max(pair[0]), np.max(pair[1])))
-    limit = step.step**2 if squared else step.step
-    pair = [np.where(loss <= limit, 0.0, loss) for loss in pair]
-    return Losses(pair[0], pair[1], sqrt(largest) if squared else largest, means)
+def _even(pair: Duel, rules: Rules, ruling: Ruling) -> Outcome:
+    held = pair.held
+    before, after = pair.values or (None, None)
+    return Outcome(
+        replace(ruling, difference=0.0),
+        pair.metric.name,
+        candidate=after,
+        champion=before,
+        interval=Interval(0.0, 0.0, 0.0, "none", 0.0),
+        margins=NO_MARGINS if before is None else margins_of(pair, before, rules),
+        needed=None if ruling.verdict == "inconclusive" else 0,
+        notes=held.notes,
+    )
 
 
-def _agree(metric: Metric, held: HeldOut, losses: Losses, values: tuple[float, float]) -> bool:
-    """Whether the user's function is the metric that its name promises."""
-    pairs = zip(losses.means, values, strict=True)
-    implied = [(_implied(metric, held, mean), value) for mean, value in pairs]
-    tiny = max(1e-12, *(abs(value) for value in values)) * _AGREE
-    return all(isclose(a, b, rel_tol=_AGREE, abs_tol=tiny) for a, b in implied)
+def _unmeasured(pair: Duel, rules: Rules, ruling: Ruling) -> Outcome:
+    before, after = pair.values or (None, None)
+    return Outcome(
+        ruling,
+        rules.name,
+        candidate=after,
+        champion=before,
+        margins=NO_MARGINS if before is None else margins_of(pair, before, rules),
+        differing=int(np.count_nonzero(pair.differing)),
+        notes=pair.held.notes,
+    )
 
 
-def _implied(metric: Metric, held: HeldOut, mean: float) -> float:
-    if metric.kind == "root":
-        return sqrt(mean)
-    if metric.kind == "explained":
-        return 1 - mean / float(np.var(held.y.astype(np.float64)))
-    return 1 - mean if metric.better == "higher" else mean
+def _open(code: str, text: str, pair: Duel) -> Ruling:
+    difference = None if pair.values is None else pair.difference
+    return Ruling("inconclusive", code, f"{text}. {wording.STAYS}", difference)
 
 
-def _without_root_of_zero(duel: Duel) -> Duel:
-    losses = duel.losses
-    if duel.metric.kind != "root" or losses is None:
-        return duel
+def _few_groups(pair: Duel, error: TooFewGroupsError) -> str:
+    worth = f"{error.effective:.2g}"
+    told = f"the {wording.row_count(pair.held.n)} are worth only {worth} independent groups"
+    return f"{told} of equal size; at least 5 are needed to judge"
+
+
+def _without_root_of_zero(pair: Duel) -> Duel:
+    """Decide on the squares where the root of one of both means is 0."""
+    losses = pair.losses
+    if pair.metric.kind != "root" or losses is None:
+        return pair
     if np.any(losses.champion) and np.any(losses.candidate):
-        return duel
-    name = duel.metric.name.removeprefix("root_")
-    metric = replace(duel.metric, name=name, kind="mean")
-    values = float(np.mean(losses.champion)), float(np.mean(losses.candidate))
-    return replace(duel, metric=metric, values=values)
+        return pair
+    name = pair.metric.name.removeprefix("root_")
+    return replace(pair, metric=replace(pair.metric, name=name, kind="mean")).revalued()
 
 
-def _notes(duel: Duel) -> tuple[str, ...]:
-    notes = duel.held.notes
-    after, before = duel.held.candidate, duel.before
+def _notes(pair: Duel) -> tuple[str, ...]:
+    notes = pair.held.notes
+    after, before = pair.after, pair.before
     if _constant(after) and not _constant(before):
-        notes += ("the new model gives the same answer on every row.",)
-    if duel.metric.name == "log_loss":
+        notes += (f"{NEW} gives the same answer on every row.",)
+    if pair.metric.name == "log_loss":
         certain = [int(np.sum((p == 0) | (p == 1))) for p in (before, after)]
         if any(certain):
             counts = f"{certain[0]} of the model in use, {certain[1]} of the new one"
@@ -332,11 +260,6 @@ def _notes(duel: Duel) -> tuple[str, ...]:
 
 
 def _constant(answers: Array) -> bool:
+    if is_composite(answers):
+        return all(answer == answers[0] for answer in answers)
     return bool(np.all(answers == answers[0]))
-
-
-def _probable(answers: Array) -> bool:
-    if answers.ndim != 1 or answers.dtype.kind != "f":
-        return False
-    labels = np.all((answers == 0) | (answers == 1))
-    return bool(np.all((answers >= 0) & (answers <= 1)) and not labels)

@@ -1,55 +1,20 @@
 """What was found on the held-out rows, before any rule looks at it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from everbake.core.gate.heldout import Array, Floats
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import is_numeric
 from everbake.core.metrics import Metric
 from everbake.statistics.interval import Interval
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
 _ROUNDING = 1e-9
 _ROUNDING_SINGLE = 1e-5  # where a model answers in 32 bits
 _UNIT_FLOOR = 0.001  # the smallest tolerance of a metric within [0, 1]
 _NOTHING = 1e-12
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The rows with a known outcome on which both models gave a valid answer.
-
-    Attributes:
-        y: outcomes.
-        champion: the champion's answers, None without a champion.
-        candidate: the candidate's answers.
-        rows: the rows themselves, for metrics that want them.
-        notes: what was left out.
-        digest: names the set of rows.
-        seed: of every resampling.
-        more_rows: rows that the candidate has learned from and the champion has not.
-    """
-
-    y: Array
-    champion: Array | None
-    candidate: Array
-    rows: object
-    digest: str
-    seed: int
-    more_rows: int = 0
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def n(self) -> int:
-        """The number of rows."""
-        return len(self.y)
 
 
 @dataclass(frozen=True)
@@ -66,6 +31,24 @@ class Rounding:
 
 
 @dataclass(frozen=True)
+class Margins:
+    """What counts as a loss, in units of the metric.
+
+    Attributes:
+        gap: the champion's distance from the best value.
+        tolerance: m, the loss that must be ruled out.
+        equal_within: w, what counts as equal.
+    """
+
+    gap: float = 0.0
+    tolerance: float = 0.0
+    equal_within: float = 0.0
+
+
+NO_MARGINS = Margins()
+
+
+@dataclass(frozen=True)
 class Findings:
     """A comparison in figures.
 
@@ -75,11 +58,13 @@ class Findings:
         champion: the champion's value.
         candidate: the candidate's value.
         interval: of the improvement.
+        level: the two-sided error of the interval.
+        next_level: that of the next look at these rows.
         differing: rows that tell the two models apart.
-        gap: the champion's distance from the best value.
-        tolerance: m, in units of the metric.
-        equal_within: w, in units of the metric.
+        few: the differing rows at which no gain is claimed yet.
+        margins: what counts as a loss.
         largest_error: the candidate's, in units of the outcome, where rows have errors.
+        surpasses: whether the candidate is better by more than w beyond any doubt.
         notes: sentences that did not decide.
     """
 
@@ -88,11 +73,13 @@ class Findings:
     champion: float
     candidate: float
     interval: Interval
+    level: float
+    next_level: float
     differing: int
-    gap: float
-    tolerance: float
-    equal_within: float
+    few: int
+    margins: Margins
     largest_error: float | None = None
+    surpasses: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -115,12 +102,12 @@ def answer_differences(champion: Array, candidate: Array) -> Floats:
     return apart if apart.ndim == 1 else np.asarray(apart.max(axis=1))
 
 
-def margins(metric: Metric, champion: float, rules: Rules) -> tuple[float, float, float]:
-    """The gap, and tolerance and equal_within in units of the metric."""
+def margins(metric: Metric, champion: float, rules: Rules) -> Margins:
+    """The margins beside a champion of that value."""
     gap = abs(metric.best - champion) if isfinite(metric.best) else abs(champion)
     gap = 0.0 if gap <= _NOTHING * abs(champion) else gap
     tolerance, equal = rules.tolerance * gap, rules.equal_within * gap
     if metric.unit and rules.tolerance > 0:
         tolerance = max(tolerance, _UNIT_FLOOR)
         equal = max(equal, _UNIT_FLOOR * rules.equal_within / rules.tolerance)
-    return gap, tolerance, equal
+    return Margins(gap, tolerance, equal)

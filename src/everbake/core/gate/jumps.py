@@ -11,9 +11,9 @@ label by themselves than when it was trained; a person must look.
 from math import inf, isfinite
 
 from everbake.core.decision import Check, Decision
+from everbake.core.gate.answers import effective
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.wording import figure
-from everbake.core.metrics import known_metric
 from everbake.core.work import Earlier
 
 _LEFT = 0.5  # share of the distance to the best value that learning cannot undercut
@@ -44,8 +44,9 @@ def _distance(value: float | None, rules: Rules) -> float:
     """From the best value; infinite where that is not known."""
     if value is None:
         return inf
-    metric = known_metric(rules.name)
-    best = metric.best if metric is not None else 0.0 if rules.better == "lower" else inf
+    best = effective(rules).best
+    if not isfinite(best):  # of a stranger, only that a loss of 0 is the best is likely
+        best = 0.0 if rules.better == "lower" else inf
     gap = value - best if rules.better == "lower" else best - value
     return gap if isfinite(gap) and gap >= 0 else inf
 

@@ -1,19 +1,21 @@
 """Guardrails: absolute limits on the candidate, beside the comparison."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 
-import numpy as np
-
-from everbake.core.decision import Check, CheckState, Decision
+from everbake.core.decision import CheckState
 from everbake.core.gate import wording
-from everbake.core.gate.comparing import IN_USE, NEW, score, undefined
-from everbake.core.gate.findings import Array, HeldOut
-from everbake.core.gate.rules import Rail
-from everbake.core.gate.scoring import Scorer, is_numeric
-from everbake.core.gate.verdicts import TIES
+from everbake.core.gate.answers import seen_by
+from everbake.core.gate.bounds import Bounds, Measured
+from everbake.core.gate.duel import IN_USE, NEW, score, undefined
+from everbake.core.gate.heldout import HeldOut
+from everbake.core.gate.rules import Rail, Rules
+from everbake.core.gate.scoring import Scorer
 from everbake.core.metrics import Metric, metric_of
-from everbake.statistics.mean import FEW_DIFFERENCES, lower_bound, upper_bound
-from everbake.statistics.proportions import wilson_bounds
+from everbake.errors import UserCodeError
+from everbake.statistics.mean import FEW_DIFFERENCES
+
+_SHOWN = 0.95  # confidence of a bound that is shown and does not decide
 
 
 @dataclass(frozen=True)
@@ -25,72 +27,101 @@ class Reading:
     text: str
 
 
-def guarded(decision: Decision, held: HeldOut, rails: tuple[Rail, ...]) -> Decision:
-    """The decision with its guardrails: the worst of both counts."""
-    readings = [_read(rail, held, decision) for rail in rails]
-    checks = tuple(Check(r.name, r.state, f"{r.text}.") for r in readings)
-    decision = decision.with_checks(checks)
-    failed = next((r for r in readings if r.state == "fail"), None)
-    if failed is not None:
-        return replace(
-            decision, verdict="rejected", code="guardrail", because=wording.because(failed.text)
-        )
-    unsure = next((r for r in readings if r.state == "unknown"), None)
-    if unsure is None or decision.verdict != "promoted":
-        return decision
-    text = unsure.text if held.champion is None else f"{unsure.text}. {wording.STAYS}"
-    because = wording.because(text)
-    return replace(decision, verdict="inconclusive", code="guardrail_unknown", because=because)
+@dataclass(frozen=True)
+class Gauge:
+    """One guardrail with its metric on the held-out rows, read for the candidate."""
+
+    rail: Rail
+    name: str
+    measured: Measured
+
+    def champion_keeps(self) -> bool | None:
+        """Whether the champion keeps the limit; None without a champion that can be measured."""
+        of, held = self.measured, self.measured.held
+        if held.champion is None:
+            return None
+        answers = seen_by(of.metric, held.champion, held.thresholds[0])
+        try:
+            return self.rail.holds(score(of.metric, of.scorer, answers, IN_USE))
+        except UserCodeError:
+            return None
 
 
-def _read(rail: Rail, held: HeldOut, decision: Decision) -> Reading:
+def readings(held: HeldOut, rules: Rules, *, tied: bool) -> tuple[Reading, ...]:
+    """What every guardrail says; `tied`: nothing tells the two models apart.
+
+    Raises:
+        UserCodeError: a guardrail's metric raised.
+    """
+    return tuple(_read(rail, held, rules.confidence, tied=tied) for rail in rules.guardrails)
+
+
+def _read(rail: Rail, held: HeldOut, confidence: float | None, *, tied: bool) -> Reading:
     name = f"{rail.name} {'at least' if rail.kind == 'at_least' else 'at most'} {rail.limit:g}"
+    cannot = f"the limit on {rail.name} cannot be checked"
     metric = metric_of(rail.metric) or Metric(rail.name, "higher", float("nan"))
     reason = "no held-out row is left" if held.n == 0 else undefined(metric, held.y)
     if reason is not None:
-        return Reading("unknown", name, f"the limit on {rail.name} cannot be checked: {reason}")
-    scorer = Scorer(rail.name, rail.metric, held.y, held.rows)
-    value = scorer.finite(score(metric, scorer, held.candidate, NEW), NEW)
-    text = f"the new model's {rail.name} is {wording.figure(value)} on {wording.row_count(held.n)}"
-    text += _bound(metric, rail, held)
-    tied = decision.code in TIES and _kept(rail, metric, scorer, held)
-    if held.n < FEW_DIFFERENCES and not tied:
-        few = f"{FEW_DIFFERENCES} are needed to check the limit of {rail.limit:g}"
-        return Reading("unknown", name, f"{text}; {few}")
-    if rail.holds(value):
-        return Reading("pass", name, text)
+        return Reading("unknown", name, f"{cannot}: {reason}")
+    scorer = Scorer(rail.name, rail.metric, held.y, held.rows, held.weights)
+    told = ", not weighted," if held.weights is not None and not scorer.takes_weights else ""
+    held = replace(held, weights=scorer.weights)
+    answers = seen_by(metric, held.candidate, held.thresholds[1])
+    value = score(metric, scorer, answers, NEW)
+    rows = wording.row_count(held.n)
+    if not isfinite(value):
+        return Reading("unknown", name, f"{cannot}: it is {value} for {NEW} on {rows}")
+    if metric.row_loss is None:
+        scorer.steady(value, answers, NEW)
+    gauge = Gauge(rail, name, Measured(metric, scorer, answers, held, value))
+    text = f"{NEW}'s {rail.name}{told} is {wording.figure(value)} on {rows}"
+    if held.n < FEW_DIFFERENCES:
+        return _by_few(gauge, text, tied=tied)
+    return _by_value(gauge, text) if confidence is None else _by_bound(gauge, text, confidence)
+
+
+def _by_few(gauge: Gauge, text: str, *, tied: bool) -> Reading:
+    if tied and gauge.champion_keeps():
+        return Reading("pass", gauge.name, text)
+    limit = f"the limit of {gauge.rail.limit:g}"
+    needed = f"{FEW_DIFFERENCES} are needed to check {limit}"
+    return Reading("unknown", gauge.name, f"{text}; {needed}")
+
+
+def _by_value(gauge: Gauge, text: str) -> Reading:
+    told = _told(gauge.rail, gauge.measured.rough_bounds(1 - _SHOWN))
+    if gauge.rail.holds(gauge.measured.value):
+        return Reading("pass", gauge.name, f"{text}{told}")
+    return _broken(gauge, f"{text}{told}")
+
+
+def _by_bound(gauge: Gauge, text: str, confidence: float) -> Reading:
+    rail, bounds = gauge.rail, gauge.measured.bounds(1 - confidence)
+    if bounds is None:
+        unsure = "how sure that is cannot be told on these rows"
+        return Reading("unknown", gauge.name, f"{text}; {unsure}")
+    safe, other = bounds.ordered(rail.kind)
+    if rail.holds(safe):
+        return Reading("pass", gauge.name, f"{text}{_told(rail, bounds)}")
+    if not rail.holds(other):
+        word = "at most" if rail.kind == "at_least" else "at least"
+        proven = f"{wording.sure(bounds.level)}: {word} {wording.figure(other)}"
+        return _broken(gauge, f"{text} ({proven})")
+    open_ = f"so the limit of {rail.limit:g} is neither shown to be kept nor to be broken"
+    return Reading("unknown", gauge.name, f"{text}{_told(rail, bounds)}, {open_}")
+
+
+def _broken(gauge: Gauge, text: str) -> Reading:
+    rail = gauge.rail
     side = "below" if rail.kind == "at_least" else "above"
-    kept = _kept(rail, metric, scorer, held)
-    also = "; the model in use violates it, too" if kept is False else ""
-    return Reading("fail", name, f"{text}, {side} the limit of {rail.limit:g}{also}")
+    also = f"; {IN_USE} violates it, too" if gauge.champion_keeps() is False else ""
+    return Reading("fail", gauge.name, f"{text}, {side} the limit of {rail.limit:g}{also}")
 
 
-def _kept(rail: Rail, metric: Metric, scorer: Scorer, held: HeldOut) -> bool | None:
-    """Whether the champion keeps the limit; None without a champion."""
-    if held.champion is None:
-        return None
-    return rail.holds(score(metric, scorer, held.champion, IN_USE))
-
-
-def _bound(metric: Metric, rail: Rail, held: HeldOut) -> str:
-    """The one-sided bound of the candidate's value, where rows have losses."""
-    losses = _losses(metric, held.y, held.candidate)
-    if losses is None or held.n < FEW_DIFFERENCES:
+def _told(rail: Rail, bounds: Bounds | None) -> str:
+    """The bound that must keep the limit, in brackets."""
+    if bounds is None:
         return ""
-    lower_side = rail.kind == "at_least"
-    word = "at least" if lower_side else "at most"
-    if metric.kind == "share":
-        wrong = float(np.sum(losses))
-        hits = held.n - wrong if metric.better == "higher" else wrong
-        bound = wilson_bounds(hits, held.n)[0 if lower_side else 1]
-    else:
-        bound = lower_bound(losses) if lower_side else upper_bound(losses)
-    return f" (95 % sure: {word} {wording.figure(bound)})"
-
-
-def _losses(metric: Metric, y: Array, answers: Array) -> Array | None:
-    if metric.row_loss is None or metric.kind not in {"mean", "share"} or answers.ndim != 1:
-        return None
-    if metric.kind == "mean" and not (is_numeric(answers) and is_numeric(y)):
-        return None
-    return metric.row_loss(y, answers)
+    safe, _ = bounds.ordered(rail.kind)
+    word = "at least" if rail.kind == "at_least" else "at most"
+    return f" ({wording.sure(bounds.level)}: {word} {wording.figure(safe)})"

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, get_args
 
-from everbake.core.metrics import AtLeast, AtMost, Better, known_metric, metric_name
+from everbake.core.metrics import AtLeast, AtMost, Better, metric_name, metric_of
 from everbake.errors import UsageError
 
 Rule = Literal["refresh", "challenge"]
+_FAIR = 0.5  # a bound of less confidence lies on the wrong side of the value
 IfInconclusive = Literal["keep", "reject", "promote", "lean"]
 
 
@@ -70,6 +71,19 @@ class Rules:
                 f"equal_within is {self.equal_within}, tolerance {self.tolerance}",
                 mend="0 <= equal_within <= tolerance",
             )
+        if self.min_gain and self.rule != "challenge":
+            raise UsageError(
+                "EB052",
+                f"min_gain is {self.min_gain}, and the rule is {self.rule!r}",
+                why="only a challenge has to gain anything",
+                mend='rule="challenge"',
+            )
+        if self.confidence is not None and not _FAIR <= self.confidence < 1:
+            raise UsageError(
+                "EB052",
+                f"confidence is {self.confidence}",
+                mend="a number from 0.5 to below 1, such as 0.95",
+            )
 
 
 def rail(guardrail: AtLeast | AtMost | Rail) -> Rail:
@@ -88,13 +102,13 @@ def rail(guardrail: AtLeast | AtMost | Rail) -> Rail:
     return Rail(kind, metric_name(guardrail.metric), guardrail.metric, guardrail.limit)
 
 
-def direction(name: str, better: Better | None) -> Better:
-    """Which way is better: as told, or as known of the metric's name.
+def direction(metric: Callable[..., float], better: Better | None) -> Better:
+    """Which way is better: as told, or as known of the metric.
 
     Raises:
         UsageError: unknown, or against what is known.
     """
-    known = known_metric(name)
+    name, known = metric_name(metric), metric_of(metric)
     if known is not None and better in {None, known.better}:
         return known.better
     if known is not None:

@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
-from typing import Any, Protocol, cast
+from math import isclose, isfinite
+from typing import Any, Protocol, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ Array = NDArray[Any]
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 _WIDEST = 2
+_SAME = 1e-9
+_WEIGHTS = "sample_weight"
 
 
 class _Frame(Protocol):
@@ -30,17 +32,34 @@ class Scorer:
 
     Args:
         name: the metric's name, for errors.
-        metric: `(y_true, y_pred)` or, if it takes a third parameter `rows`, with the rows.
+        metric: `(y_true, y_pred)`; if it takes a third parameter `rows`, with the rows; if it
+            takes `sample_weight`, with that.
         y: the outcomes.
         rows: the held-out rows, in any form that can be indexed by row.
+        weights: sample weights, which only reach a metric that takes them.
     """
 
-    def __init__(self, name: str, metric: Callable[..., float], y: Array, rows: object) -> None:
+    def __init__(
+        self,
+        name: str,
+        metric: Callable[..., float],
+        y: Array,
+        rows: object,
+        weights: Array | None = None,
+    ) -> None:
         self.name = name
         self.metric = metric
         self.y = y
-        self.rows = rows
-        self.takes_rows = _takes_rows(metric)
+        parameters = _parameters(metric)
+        self.takes_rows = _takes_rows(parameters)
+        self.takes_weights = any(each.name == _WEIGHTS for each in parameters)
+        self.rows = rows if self.takes_rows else None
+        self.weights = weights if self.takes_weights else None
+
+    def at(self, index: Indices) -> "Scorer":
+        """The same metric bound to the rows `index`."""
+        weights = None if self.weights is None else self.weights[index]
+        return Scorer(self.name, self.metric, self.y[index], take_rows(self.rows, index), weights)
 
     def value(self, answers: Array, whose: str) -> float:
         """The metric's value of `answers`; NaN or infinite where it has none.
@@ -48,7 +67,24 @@ class Scorer:
         Raises:
             UserCodeError: the metric raised, or answered with something that is not a number.
         """
-        return self._call(self.y, answers, self.rows, whose)
+        return self._call(self.y, answers, self.rows, self.weights, whose)
+
+    def steady(self, value: float, answers: Array, whose: str) -> float:
+        """`value`, if the metric gives it once more for the same `answers`.
+
+        Raises:
+            UserCodeError: it does not, so that no interval could be trusted.
+        """
+        again = self.value(answers, whose)
+        if isclose(again, value, rel_tol=_SAME, abs_tol=_SAME) or not isfinite(value):
+            return value
+        raise UserCodeError(
+            "EB318",
+            f"the metric {self.name} gave {value:.6g}, then {again:.6g} for the same rows",
+            where=f"scoring {whose}",
+            why="it draws at random, or keeps something from call to call",
+            mend=f"let {self.name} seed what it draws in every call",
+        )
 
     def finite(self, value: float, whose: str) -> float:
         """`value`, if it is finite.
@@ -67,16 +103,20 @@ class Scorer:
 
     def on(self, index: Indices, answers: Array) -> float:
         """The value on the rows `index` only (rows may repeat); NaN where the metric fails."""
-        rows = take_rows(self.rows, index) if self.takes_rows else None
+        rows = take_rows(self.rows, index)
+        weights = None if self.weights is None else self.weights[index]
         try:
-            return self._call(self.y[index], answers[index], rows, "a resample")
+            return self._call(self.y[index], answers[index], rows, weights, "a resample")
         except UserCodeError:
             return float("nan")
 
-    def _call(self, y: Array, answers: Array, rows: object, whose: str) -> float:
+    def _call(
+        self, y: Array, answers: Array, rows: object, weights: Array | None, whose: str
+    ) -> float:
         extra = (rows,) if self.takes_rows else ()
+        named = {} if weights is None else {_WEIGHTS: weights}
         try:
-            value: object = self.metric(y, answers, *extra)
+            value: object = self.metric(y, answers, *extra, **named)
         except Exception as error:
             raise UserCodeError(
                 "EB310",
@@ -85,7 +125,7 @@ class Scorer:
                 mend=f"call {self.name} on a few rows yourself and mend what it raises",
             ) from error
         try:
-            return float(cast("float", value))
+            return float(cast("float", value.item() if _one(value) else value))
         except (TypeError, ValueError) as error:
             raise UserCodeError(
                 "EB311",
@@ -133,6 +173,11 @@ def present(values: Array) -> Flags:
     return flags if flags.ndim == 1 else np.asarray(flags.all(axis=tuple(range(1, flags.ndim))))
 
 
+def is_composite(values: Array) -> bool:
+    """True for lists and mappings, of which numpy must make no arrays of their own."""
+    return values.dtype.kind == "O" and any(isinstance(v, dict | tuple | list) for v in values.flat)
+
+
 def is_numeric(values: Array) -> bool:
     """True for numbers and booleans."""
     return values.dtype.kind in "biuf"
@@ -149,10 +194,18 @@ def _numeric_or_missing(value: object) -> bool:
     return number or _missing(value)
 
 
-def _takes_rows(metric: Callable[..., float]) -> bool:
+def _one(value: object) -> TypeGuard[Array]:
+    """Whether it is an array of one number."""
+    return isinstance(value, np.ndarray) and value.size == 1
+
+
+def _parameters(metric: Callable[..., float]) -> list[inspect.Parameter]:
     try:
-        parameters = list(inspect.signature(metric).parameters.values())
+        return list(inspect.signature(metric).parameters.values())
     except (TypeError, ValueError):  # some built-in functions tell no signature
-        return False
+        return []
+
+
+def _takes_rows(parameters: list[inspect.Parameter]) -> bool:
     positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
     return len(positional) > _WIDEST and positional[_WIDEST].name == "rows"

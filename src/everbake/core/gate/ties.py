@@ -3,11 +3,10 @@
 import numpy as np
 
 from everbake.core.gate import wording
-from everbake.core.gate.comparing import BINARY, Duel, observed, undefined
+from everbake.core.gate.duel import Duel, undefined
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.verdicts import Ruling
 from everbake.core.gate.wording import row_count, rows
-from everbake.core.metrics import positives
 
 FEWEST = 6
 RAREST = 10
@@ -15,11 +14,21 @@ RAREST = 10
 
 def tie(duel: Duel, rules: Rules) -> Ruling | None:
     """The ruling where nothing on these rows tells the two models apart."""
-    text = _same_answers(duel) or _both_exact(duel)
-    code = "same_predictions" if _same_answers(duel) else "both_exact"
-    if text is None and duel.losses is not None and not np.any(duel.differing):
-        code, text = "same_loss", _same_loss(duel)
-    return None if text is None else even(code, text, duel, rules)
+    same = same_answers(duel, rules)
+    if same is not None:
+        return same
+    text = _both_exact(duel)
+    if text is not None:
+        return even("both_exact", text, duel, rules)
+    if duel.losses is None or np.any(duel.differing):
+        return None
+    return same_loss(duel, rules)
+
+
+def same_answers(duel: Duel, rules: Rules) -> Ruling | None:
+    """The ruling where both models give the same answers."""
+    text = _same_answers(duel)
+    return None if text is None else even("same_predictions", text, duel, rules)
 
 
 def even(code: str, text: str, duel: Duel, rules: Rules) -> Ruling:
@@ -43,11 +52,8 @@ def untold(duel: Duel) -> Ruling | None:
     reason = undefined(duel.metric, duel.held.y)
     if reason is not None:
         return Ruling("inconclusive", "one_class", f"{reason}. {wording.STAYS}")
-    if duel.metric.kind not in {"ranking", "classes"} or len(np.unique(duel.held.y)) != BINARY:
-        return None
-    flags = positives(duel.held.y)
-    count = min(int(np.sum(flags)), int(np.sum(~flags)))
-    if count >= RAREST:
+    flags, count = duel.positive, duel.rarest
+    if flags is None or count is None or count >= RAREST:
         return None
     rare = np.sum(flags) == count
     label = duel.held.y[flags][0] if rare else duel.held.y[~flags][0]
@@ -56,18 +62,18 @@ def untold(duel: Duel) -> Ruling | None:
     return Ruling("inconclusive", "rare_class", f"{text}. {wording.STAYS}")
 
 
-def too_few(duel: Duel, rules: Rules) -> Ruling | None:
+def too_few(duel: Duel) -> Ruling | None:
     """The ruling below six rows."""
     n = duel.held.n
     if n >= FEWEST or duel.values is None:
         return None
     before = duel.values[0]
     gap = abs(duel.metric.best - before) if np.isfinite(duel.metric.best) else abs(before)
-    say = wording.Amounts(rules.better, duel.metric.best, gap)
-    told = say.told(observed(duel, rules))
+    say = wording.Amounts(duel.metric.better, duel.metric.best, gap)
+    told = say.told(duel.difference)
     text = f"only {row_count(n)}; at least {FEWEST} are needed to judge and 20 to show a gain"
     chance = f"So far the new model is {told}, which can be chance. {wording.STAYS}"
-    return Ruling("inconclusive", "too_few_rows", f"{text}. {chance}")
+    return Ruling("inconclusive", "too_few_rows", f"{text}. {chance}", duel.difference)
 
 
 def _same_answers(duel: Duel) -> str | None:

@@ -5,6 +5,7 @@ from math import floor, isfinite, log10
 from everbake.core.gate.findings import Findings
 
 STAYS = "The model in use stays."
+_MOST_DIGITS = 12
 _TENTHS = 10.0
 _WHOLE = 100.0
 
@@ -48,6 +49,15 @@ def more(count: int) -> str:
     return "1 more row" if count == 1 else f"{count} more rows"
 
 
+def sure(level: float) -> str:
+    """As in "95 % sure": never more than the interval of that error is."""
+    for digits in range(3, _MOST_DIGITS):
+        told = f"{_WHOLE * (1 - level):.{digits}g}"
+        if told != "100":
+            return f"{told} % sure"
+    return "sure"
+
+
 class Amounts:
     """Words for improvements: percent of a loss, else units of the metric.
 
@@ -72,7 +82,7 @@ class Amounts:
 
 def amounts(found: Findings) -> Amounts:
     """The words for the amounts of `found`."""
-    return Amounts(found.metric.better, found.metric.best, found.gap)
+    return Amounts(found.metric.better, found.metric.best, found.margins.gap)
 
 
 def both_values(found: Findings) -> str:
@@ -87,25 +97,32 @@ def promoted(found: Findings, *, gained: bool) -> str:
     say, interval = amounts(found), found.interval
     told = say.told(interval.difference)
     if gained:
-        return f"{both_values(found)}: {told}, at least {say.size(interval.lower)} (95 % sure)"
-    sure = f"95 % sure: between {say.told(interval.lower)} and {say.told(interval.upper)}"
-    ruled = f"a loss of more than {say.size(found.tolerance)} is ruled out"
-    return f"{both_values(found)}: {told} ({sure}); {ruled}"
+        least = f"at least {say.size(interval.lower)} ({sure(found.level)})"
+        return f"{both_values(found)}: {told}, {least}"
+    ruled = f"a loss of more than {say.size(found.margins.tolerance)} is ruled out"
+    return f"{both_values(found)}: {told} ({between(found)}); {ruled}"
+
+
+def between(found: Findings) -> str:
+    """Both ends of the interval, and how sure they are."""
+    say, interval = amounts(found), found.interval
+    ends = f"between {say.told(interval.lower)} and {say.told(interval.upper)}"
+    return f"{sure(found.level)}: {ends}"
 
 
 def worse(found: Findings) -> str:
     """A rejection because the candidate is worse."""
     say, interval = amounts(found), found.interval
     told, least = say.told(interval.difference), say.size(interval.upper)
-    return f"{both_values(found)}: {told} (95 % sure: at least {least})"
+    return f"{both_values(found)}: {told} ({sure(found.level)}: at least {least})"
 
 
 def no_gain(found: Findings, min_gain: float) -> str:
     """A challenge that cannot gain enough."""
-    say, interval = amounts(found), found.interval
-    sure = f"95 % sure: between {say.told(interval.lower)} and {say.told(interval.upper)}"
+    say = amounts(found)
     wanted = f"a gain of more than {say.size(min_gain)}" if min_gain else "a gain"
-    return f"{both_values(found)}: {say.told(interval.difference)} ({sure}); {wanted} is ruled out"
+    told = say.told(found.interval.difference)
+    return f"{both_values(found)}: {told} ({between(found)}); {wanted} is ruled out"
 
 
 def constant(found: Findings) -> str:
@@ -118,10 +135,10 @@ def undecided(found: Findings, *, challenge: bool, needed: int | None) -> str:
     """An inconclusive comparison, and how many rows would settle it."""
     say, interval = amounts(found), found.interval
     told = say.told(interval.difference)
-    between = f"{say.told(interval.lower)} and {say.told(interval.upper)}"
-    lost = f"a loss of more than {say.size(found.tolerance)} cannot be ruled out"
+    ends = f"{say.told(interval.lower)} and {say.told(interval.upper)}"
+    lost = f"a loss of more than {say.size(found.margins.tolerance)} cannot be ruled out"
     open_ = "a gain is not shown" if challenge else lost
-    text = f"{both_values(found)}: {told}, but anything between {between} is possible, so {open_}"
+    text = f"{both_values(found)}: {told}, but anything between {ends} is possible, so {open_}"
     return f"{text}; {_needs(found, needed, challenge=challenge)}. {STAYS}"
 
 

@@ -12,12 +12,13 @@ from everbake.core.recipe import Recipe
 from everbake.core.work import BatchOrder
 from everbake.errors import DataError, UserCodeError
 from everbake.host.calling import Answers, featured, predict
-from everbake.host.rows import frame
+from everbake.host.ranking.answers import lists_for
+from everbake.host.rows import ARROW, frame
 from everbake.host.scoring import load_model
 from everbake.runtimes.columns import RowRefusedError
 from everbake.runtimes.kinds import Runtime, load
 
-Answerer: TypeAlias = Callable[[pa.Table], Answers]
+Answerer: TypeAlias = Callable[[pa.Table], Answers | pa.Array]
 
 _COLUMNS = 2  # dimensions of an array with several predictions a row
 _KINDS = {"f": pa.float64(), "i": pa.int64(), "u": pa.int64(), "b": pa.bool_(), "U": pa.string()}
@@ -29,7 +30,16 @@ def answerer(order: BatchOrder, recipe: Recipe) -> Answerer:
         runtime = load(order.runtime, Path(order.compiled).read_bytes())
         return lambda rows: runtime.answer_columns(_columns(runtime, rows))
     model = load_model(order.saved)
+    if recipe.events is not None:
+        return _lister(order, recipe, model)
     return lambda rows: predict(recipe, model, featured(recipe, frame(rows)))
+
+
+def _lister(order: BatchOrder, recipe: Recipe, model: object) -> Answerer:
+    contract = order.asked.contract
+    rule = contract.rule(contract.special.label)
+    kind = pa.list_(ARROW[(rule and rule.type) or "string"])
+    return lambda rows: pa.array(lists_for(recipe, model, rows.to_pylist()), kind)
 
 
 def _columns(runtime: Runtime, rows: pa.Table) -> dict[str, object]:
@@ -56,6 +66,8 @@ def answered(answer: Answerer, rows: pa.Table, source: str, start: int) -> dict[
             where=f"{source}, row {start + refused.row + 1}, column {refused.column}",
             mend="mend the row",
         ) from refused
+    if isinstance(answers, pa.Array):
+        return {"prediction": answers}
     if answers.ndim not in (1, _COLUMNS) or len(answers) != rows.num_rows:
         what = f"predict gave an array of shape {answers.shape} for {rows.num_rows} rows"
         raise _unusable(what, source)

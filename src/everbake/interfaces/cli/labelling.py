@@ -67,11 +67,15 @@ def _columns(project: Path, name: str) -> "LabelColumns":
     from everbake.core.contract import Contract
     from everbake.core.spec import RecipeSpec
     from everbake.host.labels import LabelColumns
+    from everbake.recording.reception import unlabelled
 
     reader = wiring.reader(project)
     known(reader, name)
     (row,) = reader.rows("models", {"model": name})
-    table = msgspec.json.decode(str(row["spec"]), type=RecipeSpec).table
+    spec = msgspec.json.decode(str(row["spec"]), type=RecipeSpec)
+    if spec.ranked is not None:
+        raise unlabelled(name)
+    table = spec.table
     if row["contract"] is None:
         what = f"{name} has no data yet, so the type of its labels is not known"
         raise DataError("EB546", what, mend=f"everbake ingest {name} FILE")
