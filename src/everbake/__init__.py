@@ -20,13 +20,14 @@ if TYPE_CHECKING:
         Recipe,
         TimeSplit,
     )
-    from everbake.core.spec import Events, Table
+    from everbake.core.spec import CostThreshold, Events, Table
 
 __all__ = [
     "AtLeast",
     "AtMost",
     "Canary",
     "Check",
+    "CostThreshold",
     "Decision",
     "Events",
     "Gate",
@@ -48,6 +49,7 @@ _HOMES = {
     "AtMost": "core.metrics",
     "Canary": "core.exposure",
     "Check": "core.decision",
+    "CostThreshold": "core.spec",
     "Decision": "core.decision",
     "Events": "core.spec",
     "Gate": "core.recipe",

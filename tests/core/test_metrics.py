@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as peers
 
 from everbake import metrics as ready
-from everbake.core.metrics import known_metric, metric_name
+from everbake.core.metrics import known_metric, metric_name, metric_of
 
 N = 60
 I = np.arange(1, N + 1)  # noqa: E741 - the row number
@@ -125,3 +125,42 @@ def test_r2_has_no_value_where_outcomes_do_not_vary():
 
 def test_ready_metrics_are_listed_in_order():
     assert ready.__all__ == sorted(ready.__all__)
+
+
+def test_calibration_metrics_are_known_and_see_probabilities():
+    for metric in (
+        ready.expected_calibration_error,
+        ready.calibration_error,
+        ready.calibration_slope_gap,
+    ):
+        known = metric_of(metric)
+        assert known.name == metric.__name__
+        assert (known.better, known.probabilities, known.wants) == ("lower", True, "scores")
+
+
+def test_calibration_metrics_are_those_of_an_independent_fit():
+    random = np.random.default_rng(5)
+    logit = random.normal(size=4000)
+    y = (random.random(4000) < 1 / (1 + np.exp(-logit))).astype(int)
+    p = 1 / (1 + np.exp(-2 * logit))  # twice too sure
+    from sklearn.calibration import calibration_curve
+    from statsmodels.api import GLM, add_constant
+    from statsmodels.genmod.families import Binomial
+
+    slope = GLM(y, add_constant(np.log(p / (1 - p))), Binomial()).fit().params[1]
+    assert ready.calibration_slope_gap(y, p) == pytest.approx(abs(slope - 1), rel=1e-6)
+    happened, told = calibration_curve(y, p, n_bins=15, strategy="quantile")
+    # Its bins may differ from ours by a row.
+    plug_in = np.mean(np.abs(happened - told))
+    assert ready.expected_calibration_error(y, p) == pytest.approx(plug_in, abs=0.003)
+    assert (
+        0
+        < ready.calibration_error(y, p)
+        == pytest.approx(np.sqrt(np.mean((happened - told) ** 2)), rel=0.1)
+    )
+    assert ready.calibration_error(y, 1 / (1 + np.exp(-logit))) < 0.02
+
+
+def test_there_is_no_slope_where_outcomes_are_separated():
+    y = np.arange(50) >= 25
+    assert np.isnan(ready.calibration_slope_gap(y, np.where(y, 0.9, 0.1)))

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, get_scorer, mean_squared_error
 
-from everbake import AtMost, Gate, GroupSplit, HashSplit, Limits, NewData, Recipe, Table, TimeSplit
+from everbake import (
+    AtMost,
+    CostThreshold,
+    Gate,
+    GroupSplit,
+    HashSplit,
+    Limits,
+    NewData,
+    Recipe,
+    Table,
+    TimeSplit,
+)
 from everbake.core.recipe import describe
 from everbake.core.spec import parse_size, parse_span
 from everbake.errors import RecipeError
@@ -75,6 +86,12 @@ def recipe(**changes):
         (lambda: recipe(refit=True), "EB204", "TimeSplit"),
         (lambda: Limits(memory="lots"), "EB204", "size"),
         (lambda: NewData(rows=0), "EB204", "NewData"),
+        (lambda: CostThreshold(false_positive=1), "EB208", "false_negative"),
+        (lambda: CostThreshold(false_positive=0, false_negative=1), "EB204", "only their ratio"),
+        (lambda: CostThreshold(false_positive=1, false_negative=-2), "EB204", "false_negative"),
+        (lambda: CostThreshold(false_positive="1", false_negative=2), "EB204", "a finite number"),
+        (lambda: CostThreshold(false_positive=1, false_negative=2, folds=1), "EB204", "2 to 20"),
+        (lambda: recipe(threshold=0.5), "EB204", r"CostThreshold\(...\)"),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_what_would_be_right(declare, code, hint):

@@ -74,7 +74,7 @@ def test_answers_failures_and_shadows_become_rows(tmp_path):
     write(
         tmp_path,
         [
-            answered(1, key="k", seconds=0.25),
+            answered(1, key="k", seconds=0.25, decisions=[True]),
             answered(1, time=NOON + 1, role="shadow"),
             answered(2, time=NOON + 2, predictions=[], error="EB517"),
             Answered([], NOON + 3, 2, [], [], error="EB519"),
@@ -95,6 +95,7 @@ def test_answers_failures_and_shadows_become_rows(tmp_path):
         "features": '{"x":1.5,"s":"ä","n":null}',
         "prediction": "1.0",
         "score": 1.0,
+        "decision": True,
     } | {name: first[name] for name in first.keys() - COLUMNS}
     assert first["time"].timestamp() == NOON
     assert (shadow["role"], shadow["score"]) == ("shadow", 1.0)
@@ -106,7 +107,7 @@ def test_answers_failures_and_shadows_become_rows(tmp_path):
 
 COLUMNS = {
     *("id", "time", "model", "version", "role", "key", "latency", "error"),
-    *("features", "prediction", "score"),
+    *("features", "prediction", "score", "decision"),
 }
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from everbake.adapters.blobs import FileBlobs
-from everbake.core.bundle import Bundle, Input
+from everbake.core.bundle import Bundle, Input, Threshold
 from everbake.core.frames import SUFFIX, Answered, FrameReader, payloads
 from everbake.runtimes.columns import pack
 from everbake.runtimes.linear import LinearFile, Numbers
@@ -30,7 +30,18 @@ def linear_data(factor: float) -> bytes:
     return msgspec.msgpack.encode(file)
 
 
-def bundle_of(runtime, factor, data, inputs=INPUTS, example=None) -> Bundle:
+def cut_at(value) -> Threshold | None:
+    """The threshold of a version whose mistakes cost the same."""
+    if value is None:
+        return None
+    prices = {"false_positive": 1.0, "false_negative": 1.0, "ideal": 0.5}
+    found = {"cost": None, "cost_at_ideal": None, "seed": 0}
+    return Threshold(
+        value, method="ideal", folds=0, plan="rows", rows=0, positives=0, **prices, **found
+    )
+
+
+def bundle_of(runtime, factor, data, inputs=INPUTS, example=None, cut=None) -> Bundle:
     return Bundle(
         model="line",
         recipe="r",
@@ -54,6 +65,7 @@ def bundle_of(runtime, factor, data, inputs=INPUTS, example=None) -> Bundle:
         peak_memory=0,
         python="3.11",
         example=example or {},
+        threshold=cut_at(cut),
     )
 
 
@@ -71,9 +83,9 @@ class Project:
     def blob(self, data: bytes) -> str:
         return FileBlobs(self.path / "blobs").put(data)
 
-    def bundle(self, factor=2.0, runtime="linear", inputs=INPUTS, example=None) -> str:
+    def bundle(self, factor=2.0, runtime="linear", inputs=INPUTS, example=None, cut=None) -> str:
         data = self.blob(linear_data(factor)) if runtime == "linear" else None
-        return self.blob(bundle_of(runtime, factor, data, inputs, example).encode())
+        return self.blob(bundle_of(runtime, factor, data, inputs, example, cut).encode())
 
     def deploy(self, version: int, bundle: str, model: str = "line") -> int:
         before = self.deployments.get(model, {})

@@ -83,6 +83,7 @@ def test_what_is_appended_can_be_read(tmp_path, sync):
         "key": None,
         "features": {"a": 1},
         "prediction": 1.0,
+        "decision": None,
         "label": None,
     }
 

@@ -1,6 +1,7 @@
 """A bundle: everything that a version needs to answer and to be baked again, by digest."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -45,6 +46,43 @@ def ranking_inputs(user: ColumnType, *, private: bool) -> tuple[Input, ...]:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """The score from which a version decides "positive", and how it was found.
+
+    Attributes:
+        value: scores of at least this are decided positive.
+        false_positive: what deciding "positive" costs where the outcome is not.
+        false_negative: what missing a positive outcome costs.
+        ideal: the cheapest threshold of calibrated probabilities (Elkan 2001).
+        method: `out-of-fold` for the cheapest on predictions by models that had not seen the rows;
+            `ideal` where there were none.
+        folds: how many models were trained for it.
+        plan: how rows were dealt to them: `rows`, `groups`, or `time` (each model is older than
+            what it predicts).
+        rows: that these models predicted.
+        positives: of these.
+        cost: of a row at `value`, in the mean over these rows.
+        cost_at_ideal: the same at `ideal`.
+        seed: of the dealing.
+        note: a sentence, where something is worth knowing.
+    """
+
+    value: float
+    false_positive: float
+    false_negative: float
+    ideal: float
+    method: Literal["out-of-fold", "ideal"]
+    folds: int
+    plan: Literal["rows", "groups", "time"]
+    rows: int
+    positives: int
+    cost: float | None
+    cost_at_ideal: float | None
+    seed: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Bundle:
     """What a version is made of; its own digest names it.
 
@@ -72,6 +110,7 @@ class Bundle:
         python: version of Python.
         example: a row that it was trained on, as a request would hold it; empty in old bundles.
         native_above: rows in a call above which a compiled version is faster natively; or None.
+        threshold: from which score it decides "positive"; None where it gives scores alone.
     """
 
     model: str
@@ -97,6 +136,7 @@ class Bundle:
     python: str
     example: dict[str, object] = field(default_factory=dict)
     native_above: int | None = None
+    threshold: Threshold | None = None
 
     def encode(self) -> bytes:
         """Deterministic JSON: equal bundles give equal bytes."""

@@ -109,6 +109,87 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class ReliabilityBin:
+    """Held-out rows of similar probability: what was predicted, and what happened.
+
+    Attributes:
+        predicted: the mean probability.
+        observed: the share of positive outcomes.
+        n: rows.
+        interval: 95 % interval of that share.
+    """
+
+    predicted: float
+    observed: float
+    n: int
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether the probabilities of one model mean what they say; see `statistics.calibration`.
+
+    Attributes:
+        n: held-out rows.
+        positives: of them.
+        intercept: of the line of calibration, 0 where all is well; None where there is no line.
+        intercept_interval: 95 %.
+        slope: of the line, 1 where all is well, below it where probabilities are too extreme.
+        slope_interval: 95 %.
+        error: root of the mean squared gap of the bins without what chance puts there; below 0
+            where chance alone explains more than there is.
+        plug_in: the expected calibration error as it is usually computed.
+        expected: what that is on average where all is well.
+        bins: the reliability curve.
+    """
+
+    n: int
+    positives: int
+    intercept: float | None
+    intercept_interval: tuple[float, float] | None
+    slope: float | None
+    slope_interval: tuple[float, float] | None
+    error: float
+    plug_in: float
+    expected: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True)
+class CostCurve:
+    """What one model's decisions cost on the held-out rows, by threshold.
+
+    Attributes:
+        threshold: that is frozen with the model.
+        cost: of a row at it, in the mean.
+        points: thresholds, each with the mean cost of a row.
+    """
+
+    threshold: float
+    cost: float
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves of both models on the same rows, for who wants to see more than the verdict.
+
+    Attributes:
+        candidate: its calibration, where it gives probabilities of two outcomes.
+        champion: the same.
+        candidate_cost: its cost curve, where it decides.
+        champion_cost: the same.
+        prices: what a false positive and a false negative cost in these curves.
+    """
+
+    candidate: Calibration | None = None
+    champion: Calibration | None = None
+    candidate_cost: CostCurve | None = None
+    champion_cost: CostCurve | None = None
+    prices: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Decision:
     """A verdict with its evidence; immutable.
 
@@ -132,6 +213,7 @@ class Decision:
             where that is the best or the best has no valid answers) by more than `equal_within`
             beyond any doubt (z = 3.29), so that it becomes the best one if it is promoted.
         best_broken: whether the best model so far gave no valid answers on these rows.
+        curves: calibration and costs, where there are any.
     """
 
     verdict: Verdict
@@ -150,6 +232,7 @@ class Decision:
     decided_by: str = ""
     surpasses: bool = False
     best_broken: bool = False
+    curves: Curves | None = None
 
     def with_checks(self, checks: tuple[Check, ...]) -> "Decision":
         """The same decision with further checks on record."""
@@ -176,4 +259,5 @@ class Decision:
             "decided_by": self.decided_by,
             "surpasses": self.surpasses,
             "best_broken": self.best_broken,
+            "curves": asdict(self.curves) if self.curves else None,
         }

@@ -48,6 +48,7 @@ class Answered(msgspec.Struct, frozen=True):
         seconds: from the whole request to its answer.
         error: code of the failure.
         part: whether another entry holds the rest of this request: the rows that were answered.
+        decisions: whether each prediction reaches the version's threshold, if it has one.
     """
 
     ids: list[str]
@@ -61,6 +62,7 @@ class Answered(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     error: str | None = None
     part: bool = False
+    decisions: list[bool | None] | None = None
 
 
 class _Columns(msgspec.Struct, frozen=True, array_like=True, tag="c"):
@@ -85,6 +87,7 @@ class _Rows(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     seconds: float
     error: str | None
     part: bool = False
+    decisions: list[bool | None] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -128,6 +131,7 @@ def _packed(
         answered.seconds,
         answered.error,
         answered.part,
+        answered.decisions,
     )
 
 
@@ -161,6 +165,7 @@ class FrameReader:
             frame.seconds,
             frame.error,
             frame.part,
+            frame.decisions,
         )
 
 

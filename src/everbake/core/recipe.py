@@ -19,6 +19,7 @@ from everbake.core.metrics import AtLeast, AtMost, metric_name, metric_of
 from everbake.core.ranking import LISTED
 from everbake.core.spec import (
     Better,
+    CostThreshold,
     Events,
     GateSpec,
     GuardrailSpec,
@@ -285,6 +286,7 @@ class Recipe:
         triggers: what starts a run.
         rollout: how a version that was promoted takes over.
         limits: what a job may take.
+        threshold: what mistakes cost, for a score to become a decision.
         events: what the columns of a ranking recipe are, as `Recipe.ranking` sets it; `data` is
             their table then, and `predict` is `recommend`.
     """
@@ -302,6 +304,7 @@ class Recipe:
     triggers: NewData = NewData()
     rollout: Replace | Shadow | Canary | Rollout = _AT_ONCE
     limits: Limits = Limits()
+    threshold: CostThreshold | None = None
     events: Events | None = None
 
     @classmethod
@@ -483,6 +486,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
         ranked=recipe.ranked,
+        threshold=recipe.threshold,
     )
 
 

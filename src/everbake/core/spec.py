@@ -34,6 +34,7 @@ P = ParamSpec("P")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_FOLDS = (2, 20)
 _BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -260,6 +261,45 @@ class Ranked:
     k: int
 
 
+@declared
+@dataclass(frozen=True)
+class CostThreshold:
+    """Decide by what the two kinds of mistakes cost; a correct decision costs nothing.
+
+    Each version gets the score from which it decides "positive": the cheapest one on predictions
+    for training rows by models that have not seen these rows.
+
+    Attributes:
+        false_positive: the cost of deciding "positive" where the outcome is not.
+        false_negative: the cost of missing a positive outcome.
+        folds: how many models are trained for it, beside the one that serves; 0 takes the scores
+            for the probabilities that they should be, and trains none.
+    """
+
+    false_positive: float
+    false_negative: float
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        for name, cost in (
+            ("false_positive", self.false_positive),
+            ("false_negative", self.false_negative),
+        ):
+            if cost <= 0:
+                raise RecipeError(
+                    "EB204",
+                    f"CostThreshold({name}) is {cost}",
+                    why="without two costs one decision is right for every row",
+                    mend="give what each mistake costs, such as 1 and 20; only their ratio counts",
+                )
+        if self.folds != 0 and not _FOLDS[0] <= self.folds <= _FOLDS[1]:
+            raise RecipeError(
+                "EB204",
+                f"CostThreshold(folds) is {self.folds}",
+                mend=f"a number from {_FOLDS[0]} to {_FOLDS[1]}, or 0 to trust the probabilities",
+            )
+
+
 @dataclass(frozen=True)
 class GuardrailSpec:
     """A guardrail as plain data: `kind` is "at_least" or "at_most"."""
@@ -350,3 +390,4 @@ class RecipeSpec:
     source: str = "recipe.py"
     rollout: tuple[PartSpec, ...] = ()
     ranked: Ranked | None = None
+    threshold: CostThreshold | None = None

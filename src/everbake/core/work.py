@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from everbake.core.bundle import Input
+from everbake.core.bundle import Input, Threshold
 from everbake.core.contract import Contract
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
@@ -47,6 +47,7 @@ class TrainOrder:
         champion_rows: file with the set of rows that the champion was trained on.
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
+        threshold: with `refit`: of the version that was judged.
     """
 
     model: str
@@ -55,6 +56,7 @@ class TrainOrder:
     champion_rows: str | None
     most_held_out: int | None = None
     refit: bool = False
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class TrainReport:
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
         told: what each column tells of the label alone, the strongest first; none of few rows.
+        threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
     rows: int
@@ -112,6 +115,7 @@ class TrainReport:
     example: dict[str, object]
     native_above: int | None = None
     told: tuple[Told, ...] = ()
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ class JudgeOrder:
         more_rows: rows that the candidate has learned from beyond the champion's.
         earlier: what a jump of the metric is held against, if somebody serves.
         trained: file with the set of rows that the candidate was trained on.
+        thresholds: frozen with champion, candidate and best version, as far as they have one.
     """
 
     model: str
@@ -185,6 +190,7 @@ class JudgeOrder:
     more_rows: int = 0
     earlier: Earlier | None = None
     trained: str = ""
+    thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -278,6 +284,7 @@ class BatchOrder:
         runtime: what answers: `native` is the version's own code.
         compiled: file of its compiled runtime, None for `native`.
         asked: by which version, which files, and where to.
+        threshold: from which score the version decides "positive", if it decides.
     """
 
     model: str
@@ -286,6 +293,7 @@ class BatchOrder:
     runtime: str
     compiled: str | None
     asked: BatchAsked
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Decides how a trained model answers: from a compiled data file, or natively in its own host."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -55,6 +55,7 @@ def build_runtime(
     features: object,
     rows: "pd.DataFrame",
     seed: int,
+    threshold: float | None = None,
 ) -> Built:
     """Compile the model where `predict` is shown to be nothing but the model.
 
@@ -64,6 +65,7 @@ def build_runtime(
         features: the recipe's `features`, or None.
         rows: the held-out rows, as `predict` gets them.
         seed: of the perturbed rows.
+        threshold: from which answer the version decides "positive", if it decides.
     """
     traced = trace_predict(predict, rows, model, features)
     if isinstance(traced, str):
@@ -73,7 +75,7 @@ def build_runtime(
     except Unfoldable as reason:
         return Built("native", None, f"native: {reason}")
     runtime = load(file.kind, file.data)
-    native = _native(model, predict, traced)
+    native = replace(_native(model, predict, traced), threshold=threshold)
     compared = parity(native, runtime, rows, file.edges, seed)
     if not compared.admitted:
         return Built("native", None, f"native: {compared.reason}", compared)

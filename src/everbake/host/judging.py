@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.decision import Decision
-from everbake.core.gate import Given, Rules, judge_rows, jump_check, rail
+from everbake.core.decision import Check, Decision
+from everbake.core.gate import Given, Rules, Thresholds, judge_rows, jump_check, rail, with_curves
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder
@@ -17,6 +17,7 @@ from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
 from everbake.statistics.power import rows_for
+from everbake.statistics.thresholds import elkan_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,11 +28,28 @@ FEWEST = 30  # held-out rows, below which intervals rest on too little
 def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
     """The decision as scripts see it."""
     recipe = recipe_of(context.recipe, order.model)
-    rules = rules_of(recipe)
-    decision = judge_rows(_given(order, recipe), rules)
+    rules, given = rules_of(recipe), _given(order, recipe)
+    decision = with_enough(judge_rows(given, rules))
+    wanted = recipe.threshold
+    prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
+    checks = _checks(order, decision, rules)
+    return with_curves(decision, given, prices).with_checks(checks).to_dict()
+
+
+def _checks(order: JudgeOrder, decision: Decision, rules: Rules) -> tuple[Check, ...]:
+    """What was looked at before, and whether the verdict's gain is too good to be true."""
     jump = None if order.earlier is None else jump_check(decision, rules, order.earlier)
-    checks = (*order.checks, *((jump,) if jump else ()))
-    return with_enough(decision).with_checks(checks).to_dict()
+    return order.checks if jump is None else (*order.checks, jump)
+
+
+def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
+    """From which score each model decides; one without a threshold is taken to be calibrated."""
+    wanted = recipe.threshold
+    if wanted is None:
+        return order.thresholds
+    usual = elkan_threshold(wanted.false_positive, wanted.false_negative)
+    champion, candidate, best = (usual if one is None else one for one in order.thresholds)
+    return champion, candidate, best
 
 
 def _given(order: JudgeOrder, recipe: Recipe) -> Given:
@@ -54,6 +72,7 @@ def _given(order: JudgeOrder, recipe: Recipe) -> Given:
         segments={name: column(name) for name in recipe.gate.columns},
         rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
         more_rows=order.more_rows,
+        thresholds=_thresholds(order, recipe),
     )
 
 

@@ -41,11 +41,13 @@ class Native:
         predict: what the user gets.
         scores: what its labels are decided by, where it answers with labels.
         classes: the labels, in the order of the scores.
+        threshold: from which answer it decides "positive", if it decides.
     """
 
     predict: "Answering"
     scores: "Answering | None" = None
     classes: tuple[object, ...] = ()
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,9 @@ class _Check:
         if theirs.dtype.kind != "f" or ours.dtype.kind != "f":
             raise _DifferError(f"the model answers with {theirs.dtype}, the file with {ours.dtype}")
         self._within(theirs, ours)
+        cut = self.native.threshold
+        if cut is not None and np.any((theirs.astype(np.float64) >= cut) != (ours >= cut)):
+            raise _DifferError("a row is decided otherwise: the two lie on both sides of it")
 
     def _within(self, theirs: Array, ours: Array) -> None:
         """Tally the differences, each against max(1, |native answer|)."""

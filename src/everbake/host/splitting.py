@@ -57,10 +57,10 @@ def split(
     if spec.split.kind != "time":
         return Held(~held, judge, seen)
     # What the champion has learned from, the candidate may learn from, up to what judges them.
-    times = _times(table, spec)
+    times = times_of(table, spec)
     older = times <= times[judge].min() if judge.any() else np.ones(table.num_rows, np.bool_)
     train = ~held | (held & known & older)
-    own = _own_hashes(table)
+    own = own_hashes(table)
     once = judge & _first_of_each(own, judge)
     copies = train & np.isin(own, own[once])
     return Held(train & ~copies, once, seen, int(copies.sum() + judge.sum() - once.sum()))
@@ -86,7 +86,7 @@ def split_known(
 
 def _with_copies(table: pa.Table, known: Mask) -> Mask:
     """These rows, and those that hold the same: exports overlap."""
-    hashes = _own_hashes(table)
+    hashes = own_hashes(table)
     return np.asarray(known | np.isin(hashes, hashes[known]))
 
 
@@ -102,10 +102,10 @@ def held_out(table: pa.Table, spec: RecipeSpec, most: int | None = None) -> Mask
     if table.num_rows <= 1:
         return np.zeros(table.num_rows, np.bool_)
     if spec.split.kind == "time":
-        return _newest(_times(table, spec), spec.split, most)
+        return _newest(times_of(table, spec), spec.split, most)
     if spec.split.kind == "group":
-        return _by_hash(_column_hashes(table, str(spec.table.group)), spec.split)
-    hashes = _column_hashes(table, spec.table.key) if spec.table.key else _own_hashes(table)
+        return _by_hash(column_hashes(table, str(spec.table.group)), spec.split)
+    hashes = column_hashes(table, spec.table.key) if spec.table.key else own_hashes(table)
     if spec.split.stratify is None:
         return _by_hash(hashes, spec.split)
     return _in_strata(table, spec.split, hashes)
@@ -126,7 +126,7 @@ def _newest(times: np.ndarray[Any, Any], split: SplitSpec, most: int | None) -> 
     return held
 
 
-def _times(table: pa.Table, spec: RecipeSpec) -> np.ndarray[Any, Any]:
+def times_of(table: pa.Table, spec: RecipeSpec) -> np.ndarray[Any, Any]:
     """The time column as numbers: seconds for times, the numbers themselves otherwise.
 
     A row without a time counts as the oldest.
@@ -174,11 +174,13 @@ def _in_strata(table: pa.Table, split: SplitSpec, hashes: Hashes) -> Mask:
     return held
 
 
-def _own_hashes(table: pa.Table) -> Hashes:
+def own_hashes(table: pa.Table) -> Hashes:
+    """A hash of each row's content: the same for rows that hold the same."""
     return np.asarray(table.column(HASH).to_numpy()).view(np.uint64)
 
 
-def _column_hashes(table: pa.Table, column: str) -> Hashes:
+def column_hashes(table: pa.Table, column: str) -> Hashes:
+    """A hash of each row's value in a column."""
     return row_hashes(table, [column])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
 from everbake.core.ranking import COLD_START
 from everbake.core.recipe import Recipe, describe
@@ -23,6 +24,7 @@ from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, Mask, pack_rows, split_known, unpack_rows
+from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,14 +64,18 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     held = held_rows(order, recipe, table)
     rows = table.filter(pa.array(held.train))
     check_skew(recipe, rows)
+    threshold = order.threshold
+    if not order.refit:
+        threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
     candidate = _train(recipe, rows, context)
     judged = table.filter(pa.array(held.judge))
     _leave_rows(context.work, held, judged, recipe)
     sample = judged if judged.num_rows else rows.slice(0, _SAMPLE)
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
+    check_scores(answers, threshold)
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
-    built = _compile(recipe, candidate.model, given, answers, context)
+    built = _compile(recipe, candidate.model, given, answers, threshold, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     needed = _needed(recipe, candidate.model, inputs)
     found = None if order.refit else survey(table, recipe.data)
@@ -79,13 +85,16 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         runtime=built.kind,
         why=built.why,
         form=candidate.form,
-        columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
+        columns=_columns(inputs),
         needed=needed,
-        checks=split_checks(table, held, recipe) + column_checks(found, recipe, needed),
+        checks=split_checks(table, held, recipe)
+        + column_checks(found, recipe, needed)
+        + threshold_checks(threshold),
         seconds=candidate.seconds,
         example=example_of(rows.select(inputs.column_names)),
         native_above=built.native_above,
         told=_told(table, recipe, found, order),
+        threshold=threshold,
     )
 
 
@@ -169,15 +178,21 @@ def _compile(
     model: object,
     given: "pd.DataFrame",
     answers: Array,
+    threshold: Threshold | None,
     context: JobContext,
 ) -> Built:
     """Build the runtime; a model whose answers cannot be judged is not worth one."""
     if answers.shape[:1] != (len(given),):
         return Built("native", None, f"native: {answers.shape} answers for {len(given)} rows")
-    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed)
+    cut = None if threshold is None else threshold.value
+    built = build_runtime(model, recipe.predict, recipe.features, given, context.seed, cut)
     if built.data is not None:
         (context.work / RUNTIME).write_bytes(built.data)
     return built
+
+
+def _columns(inputs: pa.Table) -> tuple[Column, ...]:
+    return tuple(Column(field.name, column_type(field.type)) for field in inputs.schema)
 
 
 def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:

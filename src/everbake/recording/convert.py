@@ -17,7 +17,7 @@ from everbake.recording.breath import unhurried
 
 COLUMNS = (
     *("id", "time", "model", "version", "role", "key", "latency", "error"),
-    *("features", "prediction", "score"),
+    *("features", "prediction", "score", "decision"),
 )
 _text = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -250,18 +250,19 @@ def _add(columns: tuple[list[Cell], ...], model: str, one: Answered) -> None:
     count = max(len(one.rows), len(one.predictions), 1)
     answers = one.predictions
     padding: list[Cell] = [None] * count
-    ids, texts, features, scores = (list(padding) for _ in range(4))
+    ids, texts, features, scores, decisions = (list(padding) for _ in range(5))
     ids[: len(one.ids)] = one.ids
     texts[: len(answers)] = [_text(each).decode() for each in answers]
     features[: len(one.rows)] = [_text(row).decode() for row in one.rows]
     scores[: len(answers)] = [_score(each) for each in answers]
+    decisions[: len(one.decisions or ())] = one.decisions or ()
     shared: tuple[Cell, ...] = (
         *(round(one.time * 1e6), model, one.version, one.role, one.key, one.seconds, one.error),
     )
     columns[0].extend(ids[:count])
     for column, value in zip(columns[1:8], shared, strict=True):
         column.extend([value] * count)
-    for column, values in zip(columns[8:], (features, texts, scores), strict=True):
+    for column, values in zip(columns[8:], (features, texts, scores, decisions), strict=True):
         column.extend(values)
 
 

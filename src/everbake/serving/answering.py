@@ -13,6 +13,7 @@ import msgspec
 from everbake.core.frames import Answered
 from everbake.serving import observing
 from everbake.serving.counts import Counts
+from everbake.serving.deciding import decided
 from everbake.serving.decode import RequestDecoder, Row, near_miss
 from everbake.serving.http import RETRY
 from everbake.serving.partial import errors_of, parted
@@ -36,6 +37,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         ids: one prediction id a row.
         errors: why there is no prediction, by the position of the row.
         logged: whether it stands in the log.
+        decisions: one a row, if the version decides; None where the model failed.
     """
 
     model: str
@@ -44,6 +46,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     ids: list[str]
     errors: Mapping[int, str] = {}
     logged: bool = True
+    decisions: list[bool | None] | None = None
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -91,6 +94,8 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
 
     def answered(self, ids: list[str], rows: list[Row], predictions: list[object]) -> Answered:
         """What the log gets of its answer."""
+        threshold = self.loaded.threshold
+        decisions = None if threshold is None else decided(predictions, threshold)
         return Answered(
             ids,
             self.now,
@@ -101,6 +106,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
             self.role,
             self.live.generation,
             time.perf_counter() - self.started,
+            decisions=decisions,
         )
 
     def failed(self, code: str) -> Answered:
@@ -310,7 +316,9 @@ class Answering:
         predictions = answered.predictions
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
-        begun.told(Outcome(name, answered.version, predictions, answered.ids, errors, logged))
+        decisions = answered.decisions
+        outcome = (name, answered.version, predictions, answered.ids, errors, logged, decisions)
+        begun.told(Outcome(*outcome))
 
     def _asked(self, name: str, live: Live, key: str | None) -> _Asked:
         now, started = self._now(), time.perf_counter()

@@ -37,7 +37,8 @@ class Loader:
         bundle = await asyncio.to_thread(self._bundle, digest)
         answers = await self._answers(bundle)
         decoder = RequestDecoder(bundle.inputs, self._limits.rows)
-        return Loaded(digest, decoder, answers, bundle.example or None)
+        cut = None if bundle.threshold is None else bundle.threshold.value
+        return Loaded(digest, decoder, answers, bundle.example or None, cut)
 
     def _bundle(self, digest: str) -> Bundle:
         return Bundle.decode(self._blobs.get(digest))

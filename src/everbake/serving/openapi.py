@@ -42,19 +42,20 @@ _PROBLEM: Schema = {
         "mend": {"type": "string", "description": "What to do."},
     },
 }
+_FIELDS: Schema = {
+    "model": {"type": "string"},
+    "version": {"type": "integer", "description": "The version that answered."},
+    "predictions": {"type": "array", "items": {}, "description": "One a row."},
+    "ids": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "One a row, under which the prediction is logged.",
+    },
+}
 _ANSWER: Schema = {
     "type": "object",
     "required": ["model", "version", "predictions", "ids"],
-    "properties": {
-        "model": {"type": "string"},
-        "version": {"type": "integer", "description": "The version that answered."},
-        "predictions": {"type": "array", "items": {}, "description": "One a row."},
-        "ids": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "One a row, under which the prediction is logged.",
-        },
-    },
+    "properties": _FIELDS,
 }
 _KEY: Schema = {
     "name": "Everbake-Key",
@@ -128,7 +129,7 @@ def document(name: str, live: Live) -> Schema:
             "schemas": {
                 "Request": _request(live.loaded.decoder.most_rows),
                 "Row": _row(live.loaded.decoder.inputs),
-                "Answer": _ANSWER,
+                "Answer": _answer(live.loaded.threshold),
                 "Problem": _PROBLEM,
             }
         },
@@ -146,6 +147,22 @@ def _request(most: int) -> Schema:
         "required": ["rows"],
         "properties": {"rows": {**rows, "items": {"$ref": "#/components/schemas/Row"}}},
         "additionalProperties": False,
+    }
+
+
+def _answer(threshold: float | None) -> Schema:
+    """What is answered: with decisions, if the version decides."""
+    if threshold is None:
+        return _ANSWER
+    decisions = {
+        "type": "array",
+        "items": {"type": ["boolean", "null"]},
+        "description": f"One a row: whether its prediction is at least {threshold:.17g}.",
+    }
+    return {
+        "type": "object",
+        "required": ["model", "version", "predictions", "decisions", "ids"],
+        "properties": {**_FIELDS, "decisions": decisions},
     }
 
 

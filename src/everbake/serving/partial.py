@@ -23,9 +23,16 @@ def parted(answered: Answered, errors: Mapping[int, str]) -> tuple[Answered, Ans
         ids=[answered.ids[at] for at in good],
         rows=[answered.rows[at] for at in good] if answered.rows else [],
         predictions=[answered.predictions[at] for at in good],
+        decisions=answered.decisions and [answered.decisions[at] for at in good],
     )
     ids = [answered.ids[at] for at in errors]
     failed = msgspec.structs.replace(
-        answered, ids=ids, rows=[], predictions=[], error=FAILED, part=bool(good)
+        answered,
+        ids=ids,
+        rows=[],
+        predictions=[],
+        error=FAILED,
+        part=bool(good),
+        decisions=None,
     )
     return kept, failed

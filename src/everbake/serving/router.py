@@ -70,12 +70,14 @@ class Loaded:
         decoder: of its requests.
         answers: its model.
         example: a row that it can answer, if one is known.
+        threshold: from which score it decides "positive", if it decides.
     """
 
     bundle: str
     decoder: RequestDecoder
     answers: Answers
     example: Row | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

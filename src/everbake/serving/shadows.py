@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from everbake.core.frames import Answered
+from everbake.serving.deciding import decided
 from everbake.serving.decode import RequestDecoder, Row
 from everbake.serving.partial import errors_of, parted
 from everbake.serving.problems import ProblemError
@@ -96,18 +97,20 @@ class Shadows:
             predictions = await shadow.challenger.loaded.answers.answer(rows)
         except ProblemError as problem:
             error = problem.code
-        seen = shadow.answered
+        seen, threshold = shadow.answered, shadow.challenger.loaded.threshold
+        predictions = predictions[: len(seen.ids)]  # of what the champion failed, one is for all
         scored = Answered(
             seen.ids,
             self._now(),
             shadow.challenger.version,
             [],
-            predictions[: len(seen.ids)],  # of what the champion failed, one stands for all
+            predictions,
             seen.key,
             "shadow",
             shadow.generation,
             time.perf_counter() - started,
             error,
+            decisions=None if threshold is None else decided(predictions, threshold),
         )
         errors = errors_of(predictions)
         if errors:

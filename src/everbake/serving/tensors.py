@@ -16,7 +16,7 @@ import msgspec
 from everbake.serving.decode import RequestDecoder
 from everbake.serving.problems import Place, ProblemError
 
-OUTPUT = "predict"
+OUTPUT, DECISION = "predict", "decision"
 
 # How `struct` names what an element is; a truth value is a byte.
 _CODES = {
@@ -283,11 +283,16 @@ _FITTING: dict[str, Callable[[object], object]] = {
 }
 
 
-def tensors_of(predictions: Sequence[object]) -> tuple[Tensor, ...]:
+def tensors_of(
+    predictions: Sequence[object], decisions: Sequence[bool | None] | None = None
+) -> tuple[Tensor, ...]:
     """Predictions as tensors: one named `predict`, or one a name where each row has named parts.
 
-    What no tensor can hold (rows of different lengths, parts of parts) becomes JSON texts.
+    What no tensor can hold (rows of different lengths, parts of parts) becomes JSON texts. What was
+    decided, if anything, is the tensor `decision`.
     """
+    if decisions is not None:
+        return (*tensors_of(predictions), _tensor(DECISION, decisions))
     first = predictions[0]
     if isinstance(first, dict) and all(
         isinstance(each, dict) and each.keys() == first.keys() for each in predictions

@@ -50,8 +50,10 @@ def _told(outcome: Outcome) -> dict[str, object]:
         "model": outcome.model,
         "version": outcome.version,
         "predictions": outcome.predictions,
-        "ids": outcome.ids,
     }
+    if outcome.decisions is not None:
+        told["decisions"] = outcome.decisions
+    told["ids"] = outcome.ids
     if outcome.errors:
         told["errors"] = [
             {"row": row, "code": FAILED, "detail": why}

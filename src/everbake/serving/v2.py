@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2, over HTTP, with its binary tensors."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version as installed
 from typing import Annotated, Any
 
@@ -8,11 +9,12 @@ import msgspec
 
 from everbake.core.dataset import ColumnType
 from everbake.serving.answering import Answering, Outcome
+from everbake.serving.deciding import decided
 from everbake.serving.health import ReadyEndpoint
 from everbake.serving.http import JSON, Endpoint, HttpAnswer, HttpRequest
 from everbake.serving.problems import ProblemError
 from everbake.serving.router import Live, Loaded
-from everbake.serving.tensors import OUTPUT, Given, Tensor, pack, rows_of, tensors_of
+from everbake.serving.tensors import Given, Tensor, pack, rows_of, tensors_of
 from everbake.serving.v1 import key_of
 from everbake.serving.wording import Worded, sentence
 
@@ -140,16 +142,14 @@ async def _outputs(loaded: Loaded) -> list[dict[str, object]]:
 
     An example is kept without the values of private columns, so a model may not be able to take it.
     """
-    assumed: list[dict[str, object]] = [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}]
-    if loaded.example is None:
-        return assumed
-    try:
-        answered = await loaded.answers.answer(loaded.decoder.check([loaded.example]))
-    except ProblemError:
-        return assumed
+    answered: list[object] = [0.0]
+    if loaded.example is not None:
+        with suppress(ProblemError):
+            answered = await loaded.answers.answer(loaded.decoder.check([loaded.example]))
+    decisions = None if loaded.threshold is None else decided(answered, loaded.threshold)
     return [
         {"name": each.name, "datatype": each.datatype, "shape": [-1, *each.shape[1:]]}
-        for each in tensors_of(answered)
+        for each in tensors_of(answered, decisions)
     ]
 
 
@@ -211,7 +211,7 @@ def _taken(tensor: _Input, size: object, rest: memoryview) -> tuple[bytes, memor
 
 def _answer(outcome: Outcome, asked: _Request) -> HttpAnswer:
     told, blocks = [], []
-    for tensor, binary in _wanted(tensors_of(outcome.predictions), asked):
+    for tensor, binary in _wanted(tensors_of(outcome.predictions, outcome.decisions), asked):
         entry: dict[str, object] = {
             "name": tensor.name,
             "datatype": tensor.datatype,

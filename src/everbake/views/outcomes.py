@@ -64,6 +64,7 @@ def decision(reader: Reader, run: str) -> dict[str, Any] | None:
         "metric": judged["metric"],
         "checks": judged["checks"],
         "evidence": judged.get("evidence"),
+        "curves": judged.get("curves"),
     }
 
 

@@ -176,6 +176,7 @@ def _decoded(payload: bytes, decode: Callable[[bytes], T], path: Path) -> T:
 def _answered(model: str, answered: Answered, wanted: Wanted) -> Iterator[_Found]:
     if not wanted.time(answered.time):
         return
+    decisions = answered.decisions or [None] * len(answered.rows)
     for place, (row, prediction) in enumerate(
         zip(answered.rows, answered.predictions, strict=True)
     ):
@@ -183,6 +184,7 @@ def _answered(model: str, answered: Answered, wanted: Wanted) -> Iterator[_Found
         if wanted.ids is None or name in wanted.ids:
             arm: Row = {"model": model, "version": answered.version, "role": answered.role}
             of_one = arm | {"id": name, "time": answered.time, "key": answered.key}
+            of_one["decision"] = decisions[place]
             yield _found(of_one, row, prediction)
 
 
@@ -205,6 +207,7 @@ def _found(row: Row, features: object, prediction: object) -> _Found:
         "key": row["key"],
         "features": features,
         "prediction": prediction,
+        "decision": row["decision"],
         "label": None,
     }
     # A shadow answers under the same id.

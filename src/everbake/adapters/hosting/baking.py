@@ -25,9 +25,14 @@ class Baker:
         self._jobs = jobs
 
     def train(
-        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str = "train"
+        self,
+        pinned: RunPinned,
+        arrived: DataArrived,
+        files: Sequence[str],
+        judged: str | None = None,
     ) -> tuple[JobOutcome, str]:
         """Do the job, unless its result lies there; and the blob of what it printed."""
+        step = _step(judged)
         order = TrainOrder(
             model=pinned.model,
             files=tuple(files),
@@ -35,19 +40,32 @@ class Baker:
             champion_rows=self._champion_rows(pinned),
             most_held_out=pinned.most_held_out,
             refit=step == "refit",
+            threshold=None if judged is None else self.read(judged).threshold,
         )
         return self._jobs.run(pinned, step, order, own_code(pinned))
 
     def bake(
-        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], step: str = "train"
+        self,
+        pinned: RunPinned,
+        arrived: DataArrived,
+        files: Sequence[str],
+        judged: str | None = None,
     ) -> TrainedModel | Failure:
-        """Train (`step="refit"`: on all rows) and put the model into a bundle."""
-        outcome, log = self.train(pinned, arrived, files, step)
+        """Train and put the model into a bundle.
+
+        Args:
+            pinned: the run.
+            arrived: the data.
+            files: of the table.
+            judged: the bundle that was judged, to train once more on all rows for; what was frozen
+                with it stays.
+        """
+        outcome, log = self.train(pinned, arrived, files, judged)
         failure = failure_of(outcome, log)
         if failure is not None:
             return failure
         report = report_of(outcome, TrainReport)
-        bundle = self._bundle(pinned, arrived, report, outcome, step)
+        bundle = self._bundle(pinned, arrived, report, outcome, _step(judged))
         return TrainedModel(
             bundle=self._blobs.put(bundle.encode()),
             runtime=report.runtime,
@@ -105,7 +123,12 @@ class Baker:
             python=platform.python_version(),
             example={n: v for n, v in report.example.items() if n not in private},
             native_above=report.native_above,
+            threshold=report.threshold,
         )
+
+
+def _step(judged: str | None) -> str:
+    return "train" if judged is None else "refit"
 
 
 def _inputs(report: TrainReport, arrived: DataArrived, spec: RecipeSpec) -> tuple[Input, ...]:

@@ -43,6 +43,7 @@ def answer_files(
         bundle.runtime if _compiled(bundle) else "native",
         _path(blobs, bundle.runtime_data) if _compiled(bundle) else None,
         asked,
+        None if bundle.threshold is None else bundle.threshold.value,
     )
     limits = JobLimits(_MEMORY, math.inf, asked.threads)
     with work.passing(f"batch-{uuid.uuid4().hex}") as folder:

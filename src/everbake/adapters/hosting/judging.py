@@ -66,6 +66,7 @@ class Judging:
             more_rows=self._more_rows(pinned, report),
             earlier=self._earlier(pinned, report),
             trained=str(trained / "trained.bin"),
+            thresholds=(self._threshold(pinned.champion_bundle), self._threshold(bundle), None),
         )
         outcome, log = self._jobs.run(pinned, "judge", order, own_code(pinned))
         failure = failure_of(outcome, log)
@@ -132,6 +133,10 @@ class Judging:
             told=report.told,
         )
 
+    def _threshold(self, bundle: str | None) -> float | None:
+        frozen = None if bundle is None else self._baker.read(bundle).threshold
+        return None if frozen is None else frozen.value
+
     def _serves(
         self,
         pinned: RunPinned,
@@ -144,7 +149,7 @@ class Judging:
         verdict = msgspec.json.decode(decision, type=_Verdict).verdict
         if not (pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(pinned, arrived, files, "refit")
+        again = self._baker.bake(pinned, arrived, files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 

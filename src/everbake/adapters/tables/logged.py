@@ -36,6 +36,7 @@ _KINDS = {
     "features": "string",
     "prediction": "string",
     "score": "float64",
+    "decision": "bool",
 }
 _TROUBLE = Trouble(
     "EB570",
@@ -334,6 +335,7 @@ def _schema() -> Any:  # noqa: ANN401 - as above
         "time": pa.timestamp("us", tz="UTC"),
         "int64": pa.int64(),
         "float64": pa.float64(),
+        "bool": pa.bool_(),
     }
     return pa.schema([(name, types[kind]) for name, kind in _KINDS.items()])
 

@@ -291,7 +291,7 @@ def _areas(duel: Duel) -> Areas | None:
 def _below(difference: float, error: float, freedom: float) -> float:
     if error == 0:
         return 0.0 if difference < 0 else 1.0
-    return student_below(difference / error, freedom)
+    return float(student_below(difference / error, freedom))
 
 
 def _widest(method: str, found: Sequence[Interval]) -> Interval:

@@ -77,6 +77,14 @@ def answered(answer: Answerer, rows: pa.Table, source: str, start: int) -> dict[
     return {f"prediction_{i}": _column(each, source, start) for i, each in enumerate(columns)}
 
 
+def with_decision(columns: dict[str, pa.Array], threshold: float | None) -> dict[str, pa.Array]:
+    """The columns of predictions, and what the version decides by them, if it decides."""
+    if threshold is None or "prediction" not in columns:
+        return columns
+    scores = columns["prediction"].cast(pa.float64())
+    return columns | {"decision": pc.greater_equal(scores, pa.scalar(threshold))}
+
+
 def _column(answers: Answers, source: str, start: int) -> pa.Array:
     kind = _KINDS.get(answers.dtype.kind)
     if kind is None:

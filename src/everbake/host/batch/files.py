@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from everbake.core.dataset import Offence
 from everbake.core.work import BatchDone, BatchFile, BatchOrder, BatchReport
 from everbake.errors import DataError, UserCodeError
-from everbake.host.batch.answering import Answerer, answered, answerer
+from everbake.host.batch.answering import Answerer, answered, answerer, with_decision
 from everbake.host.batch.parts import Parts, Stamp, finished, folder_of, parts_of, storing
 from everbake.host.batch.reading import Reading
 from everbake.host.calling import recipe_of
@@ -158,6 +158,7 @@ class _Task:
     def _answered(self, reading: Reading, rows: pa.Table, at: int) -> pa.Table:
         inputs = rows.select([each.name for each in reading.inputs])
         columns = answered(self.answer, inputs, self.source.name, at)
+        columns = with_decision(columns, self.order.threshold)
         return pa.table(columns | {name: rows.column(name) for name in self.order.asked.keep})
 
     def _tell(self, at: int) -> None:

@@ -48,6 +48,7 @@ def predict(project: Path, /, name: str, files: tuple[str, ...], **options: Any)
 def _print_answers(
     project: Path, found: tuple[Bundle, int, str], file: str, *, as_json: bool
 ) -> None:
+    from everbake.serving.deciding import decided
     from everbake.serving.local import answer_rows, read_rows
 
     bundle, number, _ = found
@@ -55,7 +56,14 @@ def _print_answers(
     with progress("predict"):
         answers = answer_rows(bundle, rows, wiring.blobs(project), wiring.native_opener(project))
     told = {"schema": 1, "model": bundle.model, "version": number, "predictions": answers}
-    tell(told, lambda: "\n".join(map(str, answers)), as_json=as_json)
+    shown = [f"{answer}" for answer in answers]
+    if bundle.threshold is not None:
+        told["decisions"] = decisions = decided(answers, bundle.threshold.value)
+        shown = [
+            f"{one} {'yes' if of_one else 'no'}"
+            for one, of_one in zip(shown, decisions, strict=True)
+        ]
+    tell(told, lambda: "\n".join(shown), as_json=as_json)
 
 
 def _read(file: str) -> bytes:

@@ -19,7 +19,7 @@ from everbake.interfaces.cli.calling import tell
 from everbake.ports import Reader
 
 _SUFFIXES = (".parquet", ".pq", ".csv", ".tsv", ".jsonl", ".ndjson", ".json")
-_OWN = ("id", "version", "prediction")
+_OWN = ("id", "version", "prediction", "decision")
 
 
 @dataclass(frozen=True)
