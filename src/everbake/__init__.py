@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from everbake.core.metrics import AtLeast, AtMost
     from everbake.core.recipe import (
         Gate,
-        GroupSplit,
-        HashSplit,
         Limits,
         NewData,
         Recipe,
-        TimeSplit,
     )
     from everbake.core.spec import CostThreshold, Events, Table
+    from everbake.core.splits import GroupSplit, HashSplit, TimeSplit
 
 __all__ = [
     "AtLeast",
@@ -53,15 +51,15 @@ _HOMES = {
     "Decision": "core.decision",
     "Events": "core.spec",
     "Gate": "core.recipe",
-    "GroupSplit": "core.recipe",
-    "HashSplit": "core.recipe",
+    "GroupSplit": "core.splits",
+    "HashSplit": "core.splits",
     "Limits": "core.recipe",
     "NewData": "core.recipe",
     "Recipe": "core.recipe",
     "Replace": "core.exposure",
     "Shadow": "core.exposure",
     "Table": "core.spec",
-    "TimeSplit": "core.recipe",
+    "TimeSplit": "core.splits",
     "judge": "core.gate",
 }
 

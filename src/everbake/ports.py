@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from everbake.core.contract import Contract, Parsed, StagedFile
 from everbake.core.dataset import Special
 from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
+from everbake.core.look_facts import Look
 from everbake.core.rollout.planning import Baseline
 from everbake.core.rollout.tally import Tally
 from everbake.core.spec import RecipeSpec
@@ -218,10 +219,29 @@ class Compared:
         decision: the decision, as JSON.
         serves: bundle that serves if promoted.
         seconds: of the jobs.
+        look: by which rows, and how often these have decided.
+        surpasses: whether the candidate was shown to be better than the best version so far.
+        best_broken: whether the best version so far no longer runs.
     """
 
     decision: str
     serves: str
+    seconds: float
+    look: Look
+    surpasses: bool = False
+    best_broken: bool = False
+
+
+@dataclass(frozen=True)
+class TooFew:
+    """It is too early to look at a pending candidate again.
+
+    Attributes:
+        rows: that could judge it.
+        seconds: of the job that counted them.
+    """
+
+    rows: int
     seconds: float
 
 
@@ -294,9 +314,27 @@ class Training(Protocol):
         """Train a candidate on the rows in `files`, up to the data version `arrived`."""
 
     def evaluate(
-        self, pinned: RunPinned, bundle: str, arrived: DataArrived, files: Sequence[str]
+        self,
+        pinned: RunPinned,
+        bundle: str,
+        arrived: DataArrived,
+        files: Sequence[str],
+        earlier: Sequence[Look],
     ) -> Compared | Failure:
-        """Compare the candidate with the champion on the same held-out rows."""
+        """Compare the candidate with the champion on the same held-out rows.
+
+        Args:
+            pinned: the run.
+            bundle: of the candidate.
+            arrived: the newest data version that it may see.
+            files: with its rows.
+            earlier: the decisions that may have been made by the same rows.
+        """
+
+    def look(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
+    ) -> Compared | TooFew | Failure:
+        """Compare the pending candidate of a run with the champion on all rows new to both."""
 
     def cancel(self, run: str) -> None:
         """Kill the job of a run, which then ends as failed."""

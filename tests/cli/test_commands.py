@@ -84,7 +84,8 @@ def test_the_lists_have_their_keys(served):
 def test_pause_and_resume_hold_runs_back(served):
     champion = served.json("status")["models"][0]["champion"]
     told = served.json("pause", "line")
-    assert told.keys() == {"schema", "model", "champion", "champion_before", "fact", "rollout"}
+    keys = {"schema", "model", "champion", "champion_before", "fact", "rollout", "best"}
+    assert told.keys() == keys
     served.write("later.csv", "feature,target\n20,40\n21,42\n")
     assert served.json("ingest", "line", "later.csv")["run"] is None
     assert served.json("status")["models"][0]["champion"] == champion

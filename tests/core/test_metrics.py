@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as peers
 
 from everbake import metrics as ready
 from everbake.core.metrics import known_metric, metric_name, metric_of
+from everbake.errors import UsageError
 
 N = 60
 I = np.arange(1, N + 1)  # noqa: E741 - the row number
@@ -116,7 +118,108 @@ def test_ready_metrics_give_scikit_learns_figures(name, data):
 def test_a_ready_pinball_loss_is_scikit_learns_of_that_quantile():
     loss = ready.pinball_loss(0.9)
     assert loss(*VALUES) == pytest.approx(peers.mean_pinball_loss(*VALUES, alpha=0.9))
-    assert known_metric(metric_name(loss)).better == "lower"
+    assert (metric_of(loss).better, metric_of(loss).best) == ("lower", 0.0)
+    assert metric_name(loss) == "pinball_loss(0.9)"
+    assert metric_of(loss).row_loss(*VALUES).mean() == pytest.approx(loss(*VALUES))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("mean_squared_error", VALUES),
+        ("root_mean_squared_error", VALUES),
+        ("mean_absolute_error", VALUES),
+        ("r2_score", VALUES),
+        ("accuracy_score", LABELS),
+        ("brier_score_loss", CHANCES),
+        ("log_loss", CHANCES),
+    ],
+)
+def test_ready_metrics_weigh_rows_as_scikit_learn_does(name, data):
+    weights = 1.0 + I % 3
+    ours = getattr(ready, name)(*data, sample_weight=weights)
+    assert ours == pytest.approx(getattr(peers, name)(*data, sample_weight=weights), rel=1e-12)
+
+
+class TestMeanCost:
+    cost = staticmethod(ready.mean_cost(false_positive=1, false_negative=10))
+
+    def test_it_is_the_price_of_the_confusion_matrix(self):
+        y, decisions = LABELS
+        _, false_positive, false_negative, _ = peers.confusion_matrix(y, decisions).ravel()
+        assert self.cost(y, decisions) == pytest.approx((false_positive + 10 * false_negative) / N)
+
+    def test_labels_and_booleans_are_decisions_too(self):
+        y, decisions = LABELS
+        words = np.array(["no", "yes"])
+        assert self.cost(words[y], words[decisions]) == self.cost(y, decisions)
+        assert self.cost(words[y], decisions == 1) == self.cost(y, decisions)
+
+    def test_scores_are_no_decisions(self):
+        with pytest.raises(ValueError, match="give the model a threshold"):
+            self.cost(*CHANCES)
+
+    @pytest.mark.parametrize("costs", [(-1, 1), (0, 0), (float("inf"), 1), (float("nan"), 1)])
+    def test_costs_that_mean_nothing(self, costs):
+        with pytest.raises(UsageError, match="EB055"):
+            ready.mean_cost(false_positive=costs[0], false_negative=costs[1])
+
+
+@pytest.mark.parametrize("quantile", [0, 1, -0.5, float("nan")])
+def test_a_quantile_lies_between_nothing_and_everything(quantile):
+    with pytest.raises(UsageError, match="EB055"):
+        ready.pinball_loss(quantile)
+
+
+class TestGaps:
+    frame = pd.DataFrame(
+        {
+            "y": LABELS[0],
+            "decision": LABELS[1],
+            "score": CHANCES[1],
+            "sex": np.where(I % 3 == 0, "f", "m"),
+            "w": 1.0 + I % 4,
+        }
+    )
+
+    def test_selection_rates(self):
+        rates = self.frame.groupby("sex")["decision"].mean()
+        gap = ready.selection_rate_gap("sex", fewest=5)
+        assert gap(self.frame.y, self.frame.decision, self.frame) == pytest.approx(np.ptp(rates))
+
+    def test_equal_opportunity(self):
+        rates = self.frame[self.frame.y == 1].groupby("sex")["decision"].mean()
+        gap = ready.equal_opportunity_gap("sex", fewest=5)
+        assert gap(self.frame.y, self.frame.decision, self.frame) == pytest.approx(np.ptp(rates))
+
+    def test_calibration(self):
+        means = self.frame.groupby("sex")[["y", "score"]].mean()
+        gap = ready.calibration_gap("sex", fewest=5)
+        expected = (means.y - means.score).abs().max()
+        assert gap(self.frame.y, self.frame.score, self.frame) == pytest.approx(expected)
+
+    def test_weights_count(self):
+        rates = [np.average(part.decision, weights=part.w) for _, part in self.frame.groupby("sex")]
+        gap = ready.selection_rate_gap("sex", fewest=5)
+        found = gap(self.frame.y, self.frame.decision, self.frame, sample_weight=self.frame.w)
+        assert found == pytest.approx(np.ptp(rates))
+
+    def test_small_groups_are_not_looked_at(self):
+        for made in (ready.selection_rate_gap, ready.equal_opportunity_gap):
+            assert np.isnan(made("sex", fewest=50)(self.frame.y, self.frame.decision, self.frame))
+        gap = ready.calibration_gap("sex", fewest=50)
+        assert np.isnan(gap(self.frame.y, self.frame.score, self.frame))
+
+    def test_they_carry_what_is_known_of_them(self):
+        gap = ready.selection_rate_gap("sex")
+        assert metric_name(gap) == "selection_rate_gap(sex)"
+        known = metric_of(gap)
+        assert (known.better, known.best, known.wants) == ("lower", 0.0, "decisions")
+        assert metric_of(ready.calibration_gap("sex")).wants == "scores"
+
+    def test_without_rows_they_say_what_is_missing(self):
+        with pytest.raises(ValueError, match="it needs the column sex"):
+            ready.selection_rate_gap("sex")(self.frame.y, self.frame.decision, None)
 
 
 def test_r2_has_no_value_where_outcomes_do_not_vary():
@@ -125,42 +228,3 @@ def test_r2_has_no_value_where_outcomes_do_not_vary():
 
 def test_ready_metrics_are_listed_in_order():
     assert ready.__all__ == sorted(ready.__all__)
-
-
-def test_calibration_metrics_are_known_and_see_probabilities():
-    for metric in (
-        ready.expected_calibration_error,
-        ready.calibration_error,
-        ready.calibration_slope_gap,
-    ):
-        known = metric_of(metric)
-        assert known.name == metric.__name__
-        assert (known.better, known.probabilities, known.wants) == ("lower", True, "scores")
-
-
-def test_calibration_metrics_are_those_of_an_independent_fit():
-    random = np.random.default_rng(5)
-    logit = random.normal(size=4000)
-    y = (random.random(4000) < 1 / (1 + np.exp(-logit))).astype(int)
-    p = 1 / (1 + np.exp(-2 * logit))  # twice too sure
-    from sklearn.calibration import calibration_curve
-    from statsmodels.api import GLM, add_constant
-    from statsmodels.genmod.families import Binomial
-
-    slope = GLM(y, add_constant(np.log(p / (1 - p))), Binomial()).fit().params[1]
-    assert ready.calibration_slope_gap(y, p) == pytest.approx(abs(slope - 1), rel=1e-6)
-    happened, told = calibration_curve(y, p, n_bins=15, strategy="quantile")
-    # Its bins may differ from ours by a row.
-    plug_in = np.mean(np.abs(happened - told))
-    assert ready.expected_calibration_error(y, p) == pytest.approx(plug_in, abs=0.003)
-    assert (
-        0
-        < ready.calibration_error(y, p)
-        == pytest.approx(np.sqrt(np.mean((happened - told) ** 2)), rel=0.1)
-    )
-    assert ready.calibration_error(y, 1 / (1 + np.exp(-logit))) < 0.02
-
-
-def test_there_is_no_slope_where_outcomes_are_separated():
-    y = np.arange(50) >= 25
-    assert np.isnan(ready.calibration_slope_gap(y, np.where(y, 0.9, 0.1)))

@@ -86,6 +86,19 @@ def test_users_who_wanted_nothing_are_left_out_and_an_empty_list_is_worth_nothin
     assert np.isnan(recall_at(3)([[]], [["a"]]))
 
 
+def test_users_may_count_differently():
+    truth, lists = [["a"], ["b"], []], [["a"], ["a"], ["a"]]
+    assert recall_at(1)(truth, lists, sample_weight=[3, 1, 9]) == 0.75
+    events = {"a": 1, "b": 3}
+    shown = popularity(1, events)(truth[:2], [["a"], ["b"]], sample_weight=[3, 1])
+    assert shown == pytest.approx((3 * 0.25 + 0.75) / 4)
+    kept, dropped = some(1, 0.5), some(2, 0.5)
+    weights = [1.0] * 150 + [0.0] * 150
+    weighed = everbake.judge([[1]] * 300, kept, dropped, metric=ndcg(5), weights=weights)
+    plain = everbake.judge([[1]] * 150, kept[:150], dropped[:150], metric=ndcg(5))
+    assert weighed.interval == pytest.approx(plain.interval)
+
+
 def test_an_item_that_is_named_twice_counts_once():
     assert ndcg(3)([["a", "b"]], [["a", "a", "b"]]) == ndcg(3)([["a", "b"]], [["a", "x", "b"]])
     assert recall_at(2)([["a", "b"]], [["a", "a"]]) == 0.5

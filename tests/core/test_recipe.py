@@ -5,8 +5,10 @@ import pytest
 from sklearn.metrics import accuracy_score, get_scorer, mean_squared_error
 
 from everbake import (
+    AtLeast,
     AtMost,
     CostThreshold,
+    Events,
     Gate,
     GroupSplit,
     HashSplit,
@@ -17,8 +19,9 @@ from everbake import (
     TimeSplit,
 )
 from everbake.core.recipe import describe
-from everbake.core.spec import parse_size, parse_span
+from everbake.core.spec import Ranked, parse_size, parse_span
 from everbake.errors import RecipeError
+from everbake.metrics import coverage, ndcg
 
 
 def train(rows):
@@ -38,6 +41,24 @@ def recipe(**changes):
         "gate": Gate(mean_squared_error),
     }
     return Recipe(**{**fields, **changes})
+
+
+EVENTS = Events(user="who", item="what", time="when")
+
+
+def recommend(model, users, k):
+    return [[] for _ in users]
+
+
+def ranking(**changes):
+    fields = {
+        "name": "m",
+        "data": EVENTS,
+        "train": train,
+        "recommend": recommend,
+        "gate": Gate(ndcg(5)),
+    }
+    return Recipe.ranking(**{**fields, **changes})
 
 
 @pytest.mark.parametrize(
@@ -86,6 +107,16 @@ def recipe(**changes):
         (lambda: recipe(refit=True), "EB204", "TimeSplit"),
         (lambda: Limits(memory="lots"), "EB204", "size"),
         (lambda: NewData(rows=0), "EB204", "NewData"),
+        (lambda: Events(user="u", itm="i", time="t"), "EB208", "did you mean 'item'"),
+        (lambda: Events(user="u", item="u", time="t"), "EB204", "a column of its own"),
+        (lambda: Events(user="u", item="i", time="t", private=["i"]), "EB204", "lists of items"),
+        (lambda: ranking(recomend=recommend), "EB208", "did you mean 'recommend'"),
+        (lambda: ranking(features=train), "EB208", "ranking"),
+        (lambda: ranking(data=Table(label="y")), "EB204", r"Events\(...\)"),
+        (lambda: ranking(split=HashSplit()), "EB204", r"TimeSplit\(...\)"),
+        (lambda: ranking(recommend=predict), "EB203", r"recommend\(model, users, k\)"),
+        (lambda: ranking(gate=Gate(accuracy_score)), "EB204", r"ndcg\(10\)"),
+        (lambda: recipe(gate=Gate(ndcg(5))), "EB204", "Recipe.ranking"),
         (lambda: CostThreshold(false_positive=1), "EB208", "false_negative"),
         (lambda: CostThreshold(false_positive=0, false_negative=1), "EB204", "only their ratio"),
         (lambda: CostThreshold(false_positive=1, false_negative=-2), "EB204", "false_negative"),
@@ -115,6 +146,16 @@ def test_a_recipe_is_described_as_plain_data():
     told = describe(recipe(params={"a": 1}, seed=4, limits=Limits("1G", "10m", 2)), "pandas")
     assert (told.params, told.seed, told.gate.better) == ({"a": 1}, 4, "lower")
     assert (told.memory_bytes, told.time_seconds, told.threads) == (2**30, 600.0, 2)
+
+
+def test_a_ranking_recipe_is_one_over_a_table_of_events():
+    gate = Gate(ndcg(5), guardrails=[AtLeast(coverage(20), 0.1)])
+    made = ranking(gate=gate)
+    assert isinstance(made.split, TimeSplit)
+    assert (made.data.label, made.data.group, made.data.time) == ("what", "who", "when")
+    assert describe(made, "pandas").ranked == Ranked(EVENTS, 20)
+    assert describe(recipe(), "pandas").ranked is None
+    assert ranking(gate=Gate(max, better="higher")).ranked == Ranked(EVENTS, 10)
 
 
 def test_sizes_and_spans():

@@ -21,7 +21,7 @@ from everbake.codes import codes
 from everbake.config.settings import Settings
 from everbake.core import recipe as declarations
 from everbake.core.facts import FACTS
-from everbake.core.spec import Table
+from everbake.core.spec import Events, Table
 from everbake.interfaces.cli import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +166,9 @@ def test_the_reference_names_every_setting_field_and_fact():
     for kind in (declarations.Recipe, declarations.Gate, declarations.Limits, Table):
         for field in dataclasses.fields(kind):
             assert field.name in reference, field.name
+    ranking = (ROOT / "docs" / "ranking.md").read_text()
+    for field in dataclasses.fields(Events):
+        assert field.name in ranking, field.name
 
 
 def test_every_public_name_is_documented_and_there():

@@ -149,7 +149,8 @@ def test_champion_and_candidate_are_judged_on_the_same_rows(tmp_path, files):
         champion=str(tmp_path / "score" / "answers.npy"),
         has_champion=True,
     )
-    told = judge_candidate(judging, context(tmp_path / "judge", declared))
+    report = judge_candidate(judging, context(tmp_path / "judge", declared))
+    told = report.decision
     assert (told["verdict"], told["code"]) == ("promoted", "same_predictions")
     truth, answers = np.load(work / "truth.npy"), np.load(work / "answers.npy")
     assert told["metric"]["candidate"] == pytest.approx(mean_squared_error(truth, answers))

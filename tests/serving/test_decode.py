@@ -133,3 +133,18 @@ def test_a_lone_surrogate_is_no_text():
         assert (caught.value.place.row, caught.value.place.column) == (1, column)
         assert caught.value.document()
     assert decoder.check([{"t": "\U0001f600"}]) == [{"t": "\U0001f600"}]
+
+
+@given(st.integers(-5, 15) | anything, st.booleans())
+def test_a_bounded_number_lies_within_its_bounds(value, nullable):
+    decoder = RequestDecoder([Input("k", "int64", nullable, needed=True, within=(1, 10))])
+    body = json.dumps({"rows": [{"k": value}]}).encode()
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    if (whole and 1 <= value <= 10) or (value is None and nullable):
+        assert decoder.decode(body) == [{"k": value}]
+        return
+    with pytest.raises(ProblemError) as refused:
+        decoder.decode(body)
+    assert refused.value.code == ("EB514" if value is None else "EB515")
+    if value is not None:
+        assert "a whole number from 1 to 10" in refused.value.what

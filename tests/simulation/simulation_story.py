@@ -8,7 +8,7 @@ from pathlib import Path
 import simulation_world as world_of
 from simulation_crash import Crash, Never, Wire
 
-from everbake.core.facts import encode, name_of
+from everbake.core.facts import Concluded, RunPinned, encode, name_of
 from everbake.core.loop import due, state_of
 from everbake.core.project import fold
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved
@@ -22,6 +22,7 @@ from everbake.ports import Ports
 # What a command may answer when it was done before and only its answer was lost.
 DONE_BEFORE = {"EB411", "EB412", "EB413", "EB414", "EB421"}
 MOST_LIVES = 60
+CODES = ("fine", "bad", "broken", "unsure until 40", "unsure until 90 superb", "unsure until 50 mute")
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,39 @@ def script():
     ]
 
 
+def undecided():
+    """Candidates that cannot be decided about are looked at again, replaced, promoted."""
+    n = world_of.numbers
+    return [
+        ingest("a", "/in/1", n(0, 10, 2.0)),
+        edited("a", "code: unsure until 40 superb"),
+        ingest("a", "/in/2", n(100, 10, 2.0)),  # looked at by 20, and a newer one retired
+        ingest("a", "/in/3", n(-5000, 20, 2.0)),  # what came of these rows is not known: too early
+        asked("pause", "a", 1),
+        ingest("a", "/in/4", n(300, 25, 2.0)),
+        asked("resume", "a", 2),  # promoted, and the best so far
+        asked("pin", "a", 3, 1),
+    ]
+
+
+def chosen():
+    """Looks that fail, that have to wait, that a person overtakes, and that a rollout follows."""
+    n = world_of.numbers
+    return [
+        ingest("a", "/in/1", n(0, 10, 2.0)),
+        edited("a", "code: unsure until 999 mute"),
+        ingest("a", "/in/2", n(100, 10, 2.0)),  # the look fails, and is not tried at once
+        asked("promote", "a", 1),
+        ingest("c", "/in/3", n(0, 10, 2.0)),
+        edited("c", "code: unsure until 20"),
+        asked("rollback", "c", 2, 1),
+        ingest("c", "/in/4", n(100, 12, 2.0)),  # held: nobody is looked at
+        asked("resume", "c", 3),  # a look, and its rollout
+        looked("c"),
+        looked("c"),
+    ]
+
+
 def any_script(dice):
     """A history at random."""
     steps, n = [ingest("a", "/in/0", world_of.numbers(0, 20, 5.0))], world_of.numbers
@@ -180,7 +214,10 @@ def any_script(dice):
         lambda i: ingest("b", f"/in/{i}", n(i * 100, dice.randint(1, 30), dice.uniform(0, 2))),
         lambda i: ingest("a", f"/in/{i}", ["text", *n(i * 100, 3, 5.0)]),
         lambda i: settle_quarantine(dice.choice(["accept", "reject"]), "a"),
-        lambda i: edited(dice.choice("ab"), f"code: {dice.choice(['fine', 'bad', 'broken'])} {i}"),
+        lambda i: edited(dice.choice("ab"), f"code: {dice.choice(CODES)} {i}"),
+        lambda i: edited("c", f"code: unsure until {dice.randint(10, 90)} {i}"),
+        lambda i: ingest("a", f"/in/{i}", n(i * 100, dice.randint(30, 60), 5.0)),
+        lambda i: asked("pin", "a", i),
         lambda i: retrain("a", i),
         lambda i: asked("rollback", "a", i),
         lambda i: asked("promote", "a", i),
@@ -272,6 +309,7 @@ def violations(played, plain):
         *_tables(played.world),
         *_blobs(played.world),
         *_runs(played.world),
+        *_looks(played.world),
     ]
 
 
@@ -303,9 +341,11 @@ def _story(world):
 
 
 def _timeless(fact):
-    """A step of a rollout says how long the stage has lasted."""
+    """A step of a rollout says how long the stage has lasted; a run, how new its data are."""
     if isinstance(fact, RolloutMoved | RolloutEnded):
         return replace(fact, because="", evidence="")
+    if isinstance(fact, RunPinned | Concluded):
+        return replace(fact, data_time=None)
     return fact
 
 
@@ -328,6 +368,8 @@ def _blobs(world):
             if isinstance(value, str) and value:
                 named.add(value)
         named |= set(getattr(entry.fact, "blobs", ()))
+        if look := getattr(entry.fact, "look", None):
+            named.add(look.judged)
     for blob in sorted(named - world.blobs.keys()):
         yield f"blob {blob[:8]} is named by a fact and is not there"
 
@@ -345,9 +387,30 @@ def _runs(world):
             yield f"{model}: versions {numbers}"
 
 
+def _looks(world):
+    """A version is looked at again by twice as many rows as the last time, or not at all."""
+    judged = {}
+    for row in sorted(world.ledger.rows("decisions"), key=lambda row: row["n"]):
+        before = judged.setdefault((row["model"], row["version"]), [])
+        if before and row["rows"] < 2 * before[-1]:
+            yield f"{row['model']}@{row['version']}: {row['rows']} rows after {before}"
+        before.append(row["rows"])
+
+
 def dice_of(seed):
     """Everything random in a story comes from here."""
     return random.Random(seed)
 
 
-__all__ = ["Path", "Played", "Wiring", "any_script", "dice_of", "play", "script", "violations"]
+__all__ = [
+    "Path",
+    "Played",
+    "Wiring",
+    "any_script",
+    "chosen",
+    "dice_of",
+    "play",
+    "script",
+    "undecided",
+    "violations",
+]

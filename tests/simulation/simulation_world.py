@@ -13,12 +13,15 @@ from everbake.core.contract import ColumnRule, Contract, Parsed, StagedFile
 from everbake.core.dataset import Finding, FindingCount, Special
 from everbake.core.facts import digest
 from everbake.core.gate import judge
+from everbake.core.gate.looks import level_of
+from everbake.core.look_facts import Look
+from everbake.core.pending import rows_wanted
 from everbake.core.rollout.planning import Baseline
 from everbake.core.rollout.tally import Arm, StageTally, Tally
 from everbake.core.spec import GateSpec, PartSpec, RecipeSpec, SplitSpec, Table
 from everbake.errors import ConflictError, HealthError
 from everbake.metrics import mean_squared_error
-from everbake.ports import Compared, Described, Failure, TrainedModel
+from everbake.ports import Compared, Described, Failure, TooFew, TrainedModel
 
 SPECIAL = Special("y")
 MUTATING = {
@@ -52,7 +55,7 @@ def spec(model):
         name=model,
         table=Table(label="y"),
         gate=GateSpec("mean_squared_error", "lower", "refresh", 0.05, 0.01, 0.0, "keep"),
-        split=SplitSpec("hash", 0.2),
+        split=SplitSpec("time", 0.2),
         refit=False,
         params={},
         seed=3,
@@ -175,7 +178,12 @@ class Contracts:
 
 
 class Training:
-    """Learns the mean of y; code that says `broken` raises, code that says `bad` learns wrong."""
+    """Learns the mean of y; what the text of the code says happens.
+
+    `broken` raises, `bad` learns wrong, `unsure until 80` cannot be decided about by fewer rows,
+    `mute` cannot be looked at again, `superb` surpasses the best version so far, `fragile` does not
+    run any more once it is that version and not the champion.
+    """
 
     def __init__(self, world, blobs, tables):
         self._world = world
@@ -219,20 +227,56 @@ class Training:
         bundle = self._blobs.put(json.dumps({"guess": guess, "code": code}).encode())
         return TrainedModel(bundle, "linear", len(values), len(values), 1.0, 1, log)
 
-    def evaluate(self, pinned, bundle, arrived, files):
+    def evaluate(self, pinned, bundle, arrived, files, earlier):
+        """All rows judge: who has learned from which is no matter here."""
+        rows = len(self._values(pinned.model, arrived.version))
+        sets = [len(json.loads(self._blobs.get(look.judged))) for look in earlier]
+        return self._compared(pinned, bundle, arrived, 1 + sum(2 * n > rows for n in sets))
+
+    def look(self, pinned, arrived, files):
+        """So does what has come since."""
+        rows = len(self._values(pinned.model, arrived.version))
+        if rows < rows_wanted(pinned.pending.rows):
+            return TooFew(rows, 1.0)
+        if "mute" in self._code(pinned.pending.bundle):
+            return Failure("EB302", "your code took too long", self._blobs.put(b"slow"))
+        return self._compared(pinned, pinned.pending.bundle, arrived, pinned.pending.look)
+
+    def _compared(self, pinned, bundle, arrived, number):
         truth = np.array(self._values(pinned.model, arrived.version))
-        answers = [self._answers(bundle, truth)]
-        champion = pinned.champion_bundle
+        champion, best = pinned.champion_bundle, pinned.best_bundle
         against = None if champion is None else self._answers(champion, truth)
-        decision = judge(truth, against, answers[0], metric=mean_squared_error, seed=pinned.seed)
-        return Compared(msgspec.json.encode(decision.to_dict()).decode(), bundle, 1.0)
+        answers = self._answers(bundle, truth)
+        decision = judge(truth, against, answers, metric=mean_squared_error, seed=pinned.seed)
+        code = self._code(bundle)
+        if "unsure until" in code:
+            sure = len(truth) >= int(code.split("unsure until")[1].split()[0])
+            verdict = "promoted" if sure else "inconclusive"
+            decision = replace(decision, verdict=verdict, code="told")
+        aside = best not in (None, champion)
+        positions = json.dumps(list(range(len(truth)))).encode()
+        return Compared(
+            decision=msgspec.json.encode(decision.to_dict()).decode(),
+            serves=bundle,
+            seconds=1.0,
+            look=Look(
+                number, level_of(number), len(truth), digest(*map(str, truth)),
+                self._blobs.put(positions),
+            ),
+            surpasses="superb" in code,
+            best_broken=aside and "fragile" in self._code(best),
+        )  # fmt: skip
+
+    def _code(self, bundle):
+        return json.loads(self._blobs.get(bundle))["code"]
 
     def _answers(self, bundle, truth):
         return np.full(len(truth), json.loads(self._blobs.get(bundle))["guess"])
 
     def _values(self, model, version):
+        """The outcomes that are known: one below zero is not."""
         commits = [rows for fact, rows in self._world.tables[model] if fact.version <= version]
-        return [float(y) for rows in commits for y in rows]
+        return [float(y) for rows in commits for y in rows if float(y) >= 0]
 
     def cancel(self, run):
         """Nothing runs here for long."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from everbake.core.decision import Verdict
+from everbake.core.look_facts import BestPinned, Look, LookPostponed, Pending
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.spec import RecipeSpec
 from everbake.errors import HealthError
@@ -129,7 +130,8 @@ class RunPinned:
         model: the model.
         run: id of the run, the digest of model, cause and attempt.
         cause: id of the fact that started it.
-        cause_kind: what kind of cause that is, for people: `data`, `recipe`, `request`.
+        cause_kind: what kind of cause that is, for people: `data`, `recipe`, `request`, or
+            `pending`: a version is looked at again, and nothing is trained.
         attempt: 1, or more after a failure that was not the user's.
         data_version: all rows up to this data version.
         recipe: digest of the recipe.
@@ -141,6 +143,10 @@ class RunPinned:
         environment: blob that lists Python, packages, platform, commit and uncommitted changes.
         most_held_out: rows that a split in time holds out at most: more were not needed last time.
         spec: the recipe as plain data.
+        best: the best version so far, behind which the candidate may not fall.
+        best_bundle: and its bundle.
+        pending: the version that is looked at again.
+        data_time: how new the data are, in seconds since 1970.
         reached: the best value of the metric that a champion had in the last decisions, if any.
     """
 
@@ -159,6 +165,10 @@ class RunPinned:
     environment: str
     most_held_out: int | None
     spec: RecipeSpec
+    best: int | None = None
+    best_bundle: str | None = None
+    pending: Pending | None = None
+    data_time: float | None = None
     reached: float | None = None
 
 
@@ -222,6 +232,9 @@ class Evaluated:
         decision: the decision, as JSON.
         serves: the bundle that will serve if it is promoted (another one after a refit).
         seconds: wall-clock time of the jobs.
+        look: the decision's place in the ledger of looks.
+        surpasses: whether the candidate was shown to be better than the best version so far.
+        best_broken: whether the best version so far no longer runs.
     """
 
     model: str
@@ -229,6 +242,9 @@ class Evaluated:
     decision: str
     serves: str
     seconds: float
+    look: Look | None = None
+    surpasses: bool = False
+    best_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,12 +254,13 @@ class Concluded:
     Attributes:
         model: the model.
         run: the run.
-        state: `finished`, `failed`, or `waiting` (a winner while promotion is held).
+        state: `finished`, `failed`, `waiting` (a winner while promotion is held), or `postponed`
+            (too few rows to look at a pending candidate again).
         data_version: the data versions up to here are covered.
         recipe: digest of the recipe.
         cause: id of the cause.
         attempt: of the run.
-        verdict: None if the run failed.
+        verdict: None if the run failed, or was postponed.
         version: number of the version, None if the run failed before there was one.
         bundle: what that version serves.
         runtime: how it answers.
@@ -252,11 +269,21 @@ class Concluded:
         rolls: whether it is to take over by its recipe's rollout.
         champion_before: who served before.
         bundle_before: its bundle.
-        candidate_before: the pending candidate that this one takes the place of.
+        candidate_before: the pending candidate until now.
         error: of a failed run.
         again: a failed run that was not the user's fault.
         seconds: the time of its jobs.
         log: blob of what its jobs printed.
+        looked: whether `version` was there before, and was looked at again.
+        keeps: whether `candidate_before` keeps its place and an undecided new version is retired;
+            None: it does if the new version was rejected.
+        look: the decision's place in the ledger of looks.
+        next_look: rows of the table from which on an undecided version is looked at again.
+        data_time: how new the data are, in seconds since 1970.
+        best_before: the best version so far, with which the candidate was compared.
+        surpasses: whether it was shown to be better than that.
+        pins: whether the version is the best so far from here on.
+        unpins: whether the best so far no longer ran, and `champion_before` takes its place.
     """
 
     model: str
@@ -280,13 +307,23 @@ class Concluded:
     seconds: float = 0.0
     log: str = ""
     rolls: bool = False
+    looked: bool = False
+    keeps: bool | None = None
+    look: Look | None = None
+    next_look: int | None = None
+    data_time: float | None = None
+    best_before: int | None = None
+    surpasses: bool = False
+    pins: bool = False
+    unpins: bool = False
 
 
 @dataclass(frozen=True)
 class Promoted:
     """A version became the champion without a rollout, as a person wants it or the recipe.
 
-    An open rollout ends with it.
+    An open rollout ends with it, and another candidate that was pending is retired. With `pins`,
+    the version is the best so far as well.
     """
 
     model: str
@@ -298,13 +335,16 @@ class Promoted:
     request: str
     rollout: str | None = None
     challenger: int | None = None
+    pins: bool = False
+    candidate_before: int | None = None
 
 
 @dataclass(frozen=True)
 class RolledBack:
     """A person brought an older champion back, or ended a rollout in the champion's favour.
 
-    Automatic promotion is held from here on.
+    Automatic promotion is held from here on. With `pins`, who was rolled back had been the best so
+    far, and the version takes that place as well.
     """
 
     model: str
@@ -316,6 +356,7 @@ class RolledBack:
     request: str
     rollout: str | None = None
     challenger: int | None = None
+    pins: bool = False
 
 
 @dataclass(frozen=True)
@@ -347,12 +388,14 @@ Fact = (
     | Trained
     | TrainingFailed
     | Evaluated
+    | LookPostponed
     | Concluded
     | RolloutOpened
     | RolloutMoved
     | RolloutEnded
     | Promoted
     | RolledBack
+    | BestPinned
     | Paused
     | Resumed
 )
@@ -369,12 +412,14 @@ FACTS: dict[str, type] = {
     "trained": Trained,
     "training_failed": TrainingFailed,
     "evaluated": Evaluated,
+    "look_postponed": LookPostponed,
     "concluded": Concluded,
     "rollout_opened": RolloutOpened,
     "rollout_moved": RolloutMoved,
     "rollout_ended": RolloutEnded,
     "promoted": Promoted,
     "rolled_back": RolledBack,
+    "best_pinned": BestPinned,
     "paused": Paused,
     "resumed": Resumed,
 }

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from everbake.core.facts import run_id
+from everbake.core.facts import run_id, step_id
 from everbake.core.project import Projections
 from everbake.core.spec import RecipeSpec
 from everbake.core.tables import Row
 
 MOST_ATTEMPTS = 3  # of one cause, when the failure was not the user's
 BACK_OFF = 5.0  # seconds before the second attempt; doubled for each further one
+PENDING = "pending"  # kind of the cause of a run that trains nothing
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class Retrain:
         model: the model.
         run: id of the run.
         cause: id of the fact that asks for it.
-        cause_kind: `data`, `recipe` or `request`.
+        cause_kind: `data`, `recipe`, `request`, or `pending`: nothing is baked, the candidate that
+            could not be decided about is looked at again.
         attempt: from 1.
+        version: that candidate, if the run has not begun.
     """
 
     model: str
@@ -35,6 +38,7 @@ class Retrain:
     cause: str
     cause_kind: str
     attempt: int
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class ModelState:
     champion: int | None = None
     champion_bundle: str | None = None
     candidate: int | None = None
+    candidate_fact: str | None = None
+    candidate_recipe: str | None = None
+    candidate_due: int | None = None
+    candidate_since: float | None = None
+    best: int | None = None
+    best_bundle: str | None = None
     winner: int | None = None
     winner_bundle: str | None = None
     rollout: str | None = None
@@ -136,21 +146,65 @@ def rollout_due(model: ModelState) -> bool:
     return model.winner is not None and model.rollout is None and not model.paused
 
 
+def look_due(model: ModelState) -> bool:
+    """Whether the pending candidate is to be looked at now.
+
+    Its rows have doubled, and a verdict could have effect: promotion is free, and the recipe is
+    still the one that it came from.
+    """
+    ripe = model.candidate_due is not None and model.rows >= model.candidate_due
+    return ripe and _may_look(model)
+
+
+def _may_look(model: ModelState) -> bool:
+    free = not model.held and model.rollout is None and model.winner is None
+    return model.candidate is not None and free and model.candidate_recipe == model.recipe
+
+
 def _due(model: ModelState, state: State, now: float) -> Retrain | None:
     if model.running is not None:
         return state.unfinished[model.model]
     if model.paused or model.data_version == 0:
         return None
-    if model.last_again and model.last_cause and model.last_attempt < MOST_ATTEMPTS:
-        again = _another_attempt(model, model.last_cause, now)
-        if again is not None:
-            return again
     # Whatever asks now came after the run that failed, and its run covers the same rows as well.
+    return _before_new(model, now) or _new(model, state)
+
+
+def next_baked(model: ModelState, state: State, now: float) -> Retrain | None:
+    """The run that bakes next, or bakes now, whether or not a look at a candidate comes first."""
+    order = _due(model, state, now)
+    if order is None or order.cause_kind != PENDING:
+        return order
+    return _new(model, state)
+
+
+def _new(model: ModelState, state: State) -> Retrain | None:
+    """The run that new data, an edited recipe or a person asks for."""
     causes = _causes(model, state.covered_rows.get(model.model, 0))
     if not causes:
         return None
     _, kind, cause = max(causes)
-    return Retrain(model.model, run_id(model.model, cause, 1), cause, kind, 1)
+    return _order(model, kind, cause, 1)
+
+
+def _before_new(model: ModelState, now: float) -> Retrain | None:
+    """Another attempt of a run that failed, or a look at the candidate that is pending.
+
+    A look comes before anything that is baked: it costs little, and decides who has to be beaten.
+    """
+    if _failed(model):
+        return _another_attempt(model, str(model.last_cause), now)
+    return _order(model, PENDING, str(model.candidate_fact), 1) if look_due(model) else None
+
+
+def _failed(model: ModelState) -> bool:
+    """Whether the last run failed and is to be tried again."""
+    if not (model.last_again and model.last_cause and model.last_attempt < MOST_ATTEMPTS):
+        return False
+    if model.last_kind != PENDING:
+        return True
+    same = model.candidate_fact == step_id(str(model.last_run), "conclude")
+    return same and _may_look(model)
 
 
 def _causes(model: ModelState, covered_rows: int) -> list[tuple[int, str, str]]:
@@ -169,6 +223,10 @@ def _causes(model: ModelState, covered_rows: int) -> list[tuple[int, str, str]]:
 def _another_attempt(model: ModelState, cause: str, now: float) -> Retrain | None:
     if now < model.last_ended + BACK_OFF * 2 ** (model.last_attempt - 1):
         return None
-    attempt = model.last_attempt + 1
+    return _order(model, model.last_kind or "data", cause, model.last_attempt + 1)
+
+
+def _order(model: ModelState, kind: str, cause: str, attempt: int) -> Retrain:
     run = run_id(model.model, cause, attempt)
-    return Retrain(model.model, run, cause, model.last_kind or "data", attempt)
+    version = model.candidate if kind == PENDING else None
+    return Retrain(model.model, run, cause, kind, attempt, version)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Better = Literal["lower", "higher"]
 Kind = Literal["mean", "share", "root", "explained", "ranking", "classes", "whole", "other"]
 Scale = Literal["squared", "absolute", "none"]
-Wants = Literal["scores", "decisions"]
+Wants = Literal["scores", "labels", "decisions"]
 
 _CARRIED = "everbake_metric"  # the attribute in which a function says what is known of it
 
@@ -54,8 +54,9 @@ class Metric:
         scale: how a row's loss grows with its error, to tell rounding from an error.
         unit: True where all values lie within [0, 1].
         probabilities: True where a prediction must lie within [0, 1].
-        wants: what it is computed on: a model's `scores`, or the `decisions` made of them at the
-            model's own threshold.
+        wants: what it is computed on: a model's `scores`, the `decisions` made of them at the
+            model's own threshold, or the `labels` that these stand for, which a model without a
+            threshold answers itself.
         cut: of a metric of ranked lists, the items of a list that count; None for any other.
     """
 
@@ -86,6 +87,13 @@ def metric_of(metric: Callable[..., float]) -> Metric | None:
     return carried if isinstance(carried, Metric) else known_metric(metric_name(metric))
 
 
+def carrying(function: Callable[..., float], known: Metric) -> Callable[..., float]:
+    """`function`, which from now on says itself what is known of it and is called so."""
+    function.__name__ = function.__qualname__ = known.name
+    setattr(function, _CARRIED, known)
+    return function
+
+
 def metric_name(metric: Callable[..., float]) -> str:
     """The name under which a metric is recorded."""
     return str(getattr(metric, "__name__", type(metric).__name__))
@@ -95,9 +103,59 @@ def positives(y: "Array") -> "Array":
     """True where a row is of the positive class: 1, True, or the last label in order."""
     import numpy as np
 
-    if y.dtype.kind in "biuf" and bool(np.all(np.isin(y, (-1, 0, 1)))):
+    if usual(y):
         return np.asarray(y == 1)
     return np.asarray(y == np.unique(y)[-1])
+
+
+def usual(y: "Array") -> bool:
+    """Whether outcomes are of 1, 0 and -1, of which 1 is the positive one."""
+    import numpy as np
+
+    return y.dtype.kind in "biuf" and bool(np.all(np.isin(y, (-1, 0, 1))))
+
+
+def decided(y: "Array", answers: "Array") -> "Array":
+    """True where a decision is positive: 1 or True, or the label that is positive in `y`.
+
+    Raises:
+        ValueError: the answers are scores.
+    """
+    import numpy as np
+
+    if answers.dtype.kind not in "biuf":
+        return np.asarray(answers == np.unique(y)[-1])
+    if not decisive(answers):
+        raise ValueError("it needs decisions (0 or 1), not scores: give the model a threshold")
+    return np.asarray(answers == 1)
+
+
+def named(y: "Array", decisions: "Array") -> "Array":
+    """The labels of `y` that decisions stand for.
+
+    Where `y` holds one text or odd number only, that is taken for the negative one, which is the
+    usual outcome.
+
+    >>> import numpy as np
+    >>> named(np.array(["no", "yes"]), np.array([True, True])).tolist()
+    ['yes', 'yes']
+    """
+    import numpy as np
+
+    labels = np.unique(y)
+    if y.dtype.kind == "b" or not len(labels):
+        return decisions
+    if usual(labels):
+        return np.asarray(np.where(decisions, 1, -1 if -1 in labels else 0))
+    positive = labels[-1] if len(labels) > 1 else type(labels[0])()
+    return np.asarray(np.where(decisions, positive, labels[0]))
+
+
+def decisive(answers: "Array") -> bool:
+    """Whether numbers are decisions, all of them 0 or 1 (or -1), and not scores."""
+    import numpy as np
+
+    return bool(np.all(np.isin(answers, (-1, 0, 1))))
 
 
 def squared_error(y: "Array", p: "Array") -> "Array":
@@ -177,12 +235,12 @@ _LOSSES = (
     Metric(
         "brier_score_loss", "lower", 0.0, "mean", brier, "squared", unit=True, probabilities=True
     ),
-    Metric("zero_one_loss", "lower", 0.0, "share", zero_one, unit=True),
+    Metric("zero_one_loss", "lower", 0.0, "share", zero_one, unit=True, wants="labels"),
     Metric("hinge_loss", "lower", 0.0),
-    Metric("hamming_loss", "lower", 0.0, "share", zero_one, unit=True),
+    Metric("hamming_loss", "lower", 0.0, "share", zero_one, unit=True, wants="labels"),
 )
 _SCORES = (
-    Metric("accuracy_score", "higher", 1.0, "share", zero_one, unit=True),
+    Metric("accuracy_score", "higher", 1.0, "share", zero_one, unit=True, wants="labels"),
     Metric("r2_score", "higher", 1.0, "explained", squared_error, "squared"),
     Metric("explained_variance_score", "higher", 1.0),
     Metric("d2_absolute_error_score", "higher", 1.0),
@@ -190,13 +248,13 @@ _SCORES = (
     Metric("d2_tweedie_score", "higher", 1.0),
     Metric("roc_auc_score", "higher", 1.0, "ranking", unit=True),
     Metric("average_precision_score", "higher", 1.0, "classes", unit=True),
-    Metric("f1_score", "higher", 1.0, "classes", unit=True),
-    Metric("precision_score", "higher", 1.0, "classes", unit=True),
-    Metric("recall_score", "higher", 1.0, "classes", unit=True),
-    Metric("jaccard_score", "higher", 1.0, "classes", unit=True),
-    Metric("balanced_accuracy_score", "higher", 1.0, unit=True),
-    Metric("matthews_corrcoef", "higher", 1.0),
-    Metric("cohen_kappa_score", "higher", 1.0),
+    Metric("f1_score", "higher", 1.0, "classes", unit=True, wants="labels"),
+    Metric("precision_score", "higher", 1.0, "classes", unit=True, wants="labels"),
+    Metric("recall_score", "higher", 1.0, "classes", unit=True, wants="labels"),
+    Metric("jaccard_score", "higher", 1.0, "classes", unit=True, wants="labels"),
+    Metric("balanced_accuracy_score", "higher", 1.0, unit=True, wants="labels"),
+    Metric("matthews_corrcoef", "higher", 1.0, wants="labels"),
+    Metric("cohen_kappa_score", "higher", 1.0, wants="labels"),
     Metric("ndcg_score", "higher", 1.0, unit=True),
     Metric("dcg_score", "higher", float("nan")),
     Metric("top_k_accuracy_score", "higher", 1.0, unit=True),

@@ -11,6 +11,7 @@ from functools import singledispatch
 import msgspec
 
 from everbake.core.deploying import (
+    best_pinned,
     concluded,
     promoted,
     rolled_back,
@@ -36,6 +37,7 @@ from everbake.core.facts import (
     Trained,
     TrainingFailed,
 )
+from everbake.core.look_facts import BestPinned, LookPostponed
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.tables import KEYS, Cell, Put, Row
 
@@ -178,14 +180,10 @@ def _(fact: RunPinned, entry: Entry) -> tuple[Put, ...]:
         "step": "pin",
         "started": entry.time,
     }
-    return (
-        Put("runs", (fact.run,), run),
-        Put(
-            "models",
-            (fact.model,),
-            {"running": fact.run, "run_n": entry.n, "last_kind": fact.cause_kind},
-        ),
-    )
+    model: Row = {"running": fact.run, "last_kind": fact.cause_kind}
+    if fact.pending is None:  # a look at a pending candidate answers no request for a new one
+        model["run_n"] = entry.n
+    return (Put("runs", (fact.run,), run), Put("models", (fact.model,), model))
 
 
 @_project.register
@@ -212,6 +210,11 @@ def _(fact: Evaluated, entry: Entry) -> tuple[Put, ...]:  # noqa: ARG001 - one s
 
 
 @_project.register
+def _(fact: LookPostponed, entry: Entry) -> tuple[Put, ...]:  # noqa: ARG001 - one shape for all
+    return (Put("runs", (fact.run,), {"step": "evaluate"}),)
+
+
+@_project.register
 def _(fact: Paused, entry: Entry) -> tuple[Put, ...]:  # noqa: ARG001 - one shape for all
     return (Put("models", (fact.model,), {"paused": 1}),)
 
@@ -227,3 +230,4 @@ _project.register(RolloutMoved, rollout_moved)
 _project.register(RolloutEnded, rollout_ended)
 _project.register(Promoted, promoted)
 _project.register(RolledBack, rolled_back)
+_project.register(BestPinned, best_pinned)

@@ -11,7 +11,7 @@ the interval of that mean is what resampling users would estimate, without its n
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Item = Hashable
 Values = Callable[[ranking.Numbers, ranking.Wanted, int], Floats]
+RankingMetric = Callable[..., float]  # (y_true, y_pred[, rows]), of users
 
 LISTED = 10  # items in a list where nobody says how many
 COLD_START = "cold_start"
@@ -47,20 +48,6 @@ class Audience:
     def take(self, index: NDArray[np.intp]) -> "Audience":
         """These users only; the catalogue stays."""
         return Audience(self.users[index], self.cold[index], self.catalogue)
-
-
-class RankingMetric(Protocol):
-    """A metric of ranked lists."""
-
-    def __call__(self, y_true: object, y_pred: object, rows: object = None) -> float:
-        """The metric's value.
-
-        Args:
-            y_true: what each user wanted.
-            y_pred: what each user was recommended.
-            rows: the `Audience`, for metrics that need its catalogue.
-        """
-        ...
 
 
 def ndcg(k: int) -> RankingMetric:
@@ -141,8 +128,15 @@ def popularity(k: int, events: Mapping[Item, float] | None = None) -> RankingMet
         shares[: len(counts)] = list(counts.values())
         return np.nan_to_num(ranking.mean_popularity(named, shares / shares.sum()), nan=0.0)
 
-    def metric(y_true: object, y_pred: object, rows: object = None) -> float:  # noqa: ARG001
-        return _mean(of_users(y_pred, _catalogue(name, "events", events, rows)))
+    def metric(
+        y_true: object,  # noqa: ARG001
+        y_pred: object,
+        rows: object = None,
+        *,
+        sample_weight: object | None = None,
+    ) -> float:
+        counts = _catalogue(name, "events", events, rows)
+        return _mean(of_users(y_pred, counts), sample_weight)
 
     if events is None:
         unbound = _told(metric, Metric(name, "lower", 0.0, unit=True, cut=k))
@@ -194,8 +188,14 @@ def _by_user(name: str, k: int, values: Values) -> RankingMetric:
         entries, (numbers,) = ranking.numbered(wishes, lists)
         return values(numbers, entries, k)
 
-    def metric(y_true: object, y_pred: object, rows: object = None) -> float:  # noqa: ARG001
-        return _mean(of_users(y_true, y_pred))
+    def metric(
+        y_true: object,
+        y_pred: object,
+        rows: object = None,  # noqa: ARG001
+        *,
+        sample_weight: object | None = None,
+    ) -> float:
+        return _mean(of_users(y_true, y_pred), sample_weight)
 
     def loss(y_true: Array, y_pred: Array) -> Array:
         return 1 - of_users(y_true, y_pred)
@@ -222,10 +222,11 @@ def _positive(k: int) -> int:
     return k
 
 
-def _mean(values: Floats) -> float:
-    """The mean over users who have a value; NaN where none has."""
-    known = values[~np.isnan(values)]
-    return float(np.mean(known)) if len(known) else float("nan")
+def _mean(values: Floats, weights: object | None) -> float:
+    """The mean over users who have a value and count; NaN where none does."""
+    count = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    known = ~np.isnan(values) & (count > 0)
+    return float(np.average(values[known], weights=count[known])) if known.any() else float("nan")
 
 
 def _catalogue(name: str, parameter: str, given: Any, rows: object) -> Any:  # noqa: ANN401

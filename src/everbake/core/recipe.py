@@ -27,72 +27,25 @@ from everbake.core.spec import (
     Ranked,
     RecipeSpec,
     Rule,
-    SplitSpec,
     Table,
     declared,
     declaring,
     parse_size,
     parse_span,
 )
+from everbake.core.splits import (
+    GroupSplit,
+    HashSplit,
+    Split,
+    TimeSplit,
+    among,
+    describe_split,
+)
 from everbake.errors import RecipeError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _FAIR = 0.5  # a bound of less confidence lies on the wrong side of the value
 _SEEDS = 2**32  # of numpy's generator
-
-
-def _share(value: float, what: str) -> None:
-    if not 0.0 < value < 1.0:
-        raise RecipeError(
-            "EB204", f"{what} is {value}, not a share between 0 and 1", mend="write 0.2 for a fifth"
-        )
-
-
-def _among(value: object, choices: tuple[str, ...], what: str) -> None:
-    if value not in choices:
-        near = get_close_matches(str(value), choices, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(choices)}"
-        raise RecipeError("EB204", f"{what} is {value!r}", mend=hint)
-
-
-@declared
-@dataclass(frozen=True)
-class TimeSplit:
-    """Hold out the newest rows: a share of them, or all of the last span, such as `"30d"`."""
-
-    newest: float | str = 0.2
-
-    def __post_init__(self) -> None:
-        if isinstance(self.newest, str):
-            parse_span(self.newest)
-        else:
-            _share(self.newest, "TimeSplit")
-
-
-@declared
-@dataclass(frozen=True)
-class HashSplit:
-    """Hold a row out if the hash of its key (or of the row) is below `share`: for ever."""
-
-    share: float = 0.2
-    stratify: str | None = None
-
-    def __post_init__(self) -> None:
-        _share(self.share, "HashSplit")
-
-
-@declared
-@dataclass(frozen=True)
-class GroupSplit:
-    """Hold out whole groups by the hash of `Table(group=)`: no group is on both sides."""
-
-    share: float = 0.2
-
-    def __post_init__(self) -> None:
-        _share(self.share, "GroupSplit")
-
-
-Split = TimeSplit | HashSplit | GroupSplit
 
 
 @declared
@@ -143,8 +96,8 @@ class Gate:
                 mend=f"pass sklearn.metrics.{metric_name(scored)}",
             )
         object.__setattr__(self, "better", self.direction)
-        _among(self.rule, get_args(Rule), "Gate(rule)")
-        _among(self.if_inconclusive, get_args(IfInconclusive), "Gate(if_inconclusive)")
+        among(self.rule, get_args(Rule), "Gate(rule)")
+        among(self.if_inconclusive, get_args(IfInconclusive), "Gate(if_inconclusive)")
         if self.equal_within is None:
             object.__setattr__(self, "equal_within", self.tolerance / 5)
         self._check_margins()
@@ -197,7 +150,7 @@ class Gate:
                 f"everbake does not know which way {name} is better",
                 mend=f'Gate({name}, better="lower") or better="higher"',
             )
-        _among(better, get_args(Better), "Gate(better)")
+        among(better, get_args(Better), "Gate(better)")
         if known is not None and known.better != better:
             raise RecipeError(
                 "EB205",
@@ -475,7 +428,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
             all_must_pass=gate.all_must_pass,
             confidence=gate.confidence,
         ),
-        split=_describe_split(recipe.split),
+        split=describe_split(recipe.split),
         refit=recipe.refit,
         params=dict(recipe.params),
         seed=recipe.seed,
@@ -485,17 +438,6 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         threads=recipe.limits.threads,
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
-        ranked=recipe.ranked,
         threshold=recipe.threshold,
+        ranked=recipe.ranked,
     )
-
-
-def _describe_split(split: Split | None) -> SplitSpec:
-    if isinstance(split, TimeSplit):
-        if isinstance(split.newest, str):
-            return SplitSpec("time", None, parse_span(split.newest))
-        return SplitSpec("time", split.newest)
-    if isinstance(split, GroupSplit):
-        return SplitSpec("group", split.share)
-    hashed = split or HashSplit()
-    return SplitSpec("hash", hashed.share, stratify=hashed.stratify)

@@ -34,6 +34,7 @@ class RolloutOpened:
         exposure: of the first stage.
         reason: of a person who asked for it.
         request: the person's request.
+        candidate_before: the pending candidate until now; it is retired, unless it is the one.
     """
 
     model: str
@@ -45,6 +46,7 @@ class RolloutOpened:
     exposure: Exposure
     reason: str = ""
     request: str = ""
+    candidate_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class RolloutEnded:
         because: one sentence.
         evidence: what it rests on, as JSON.
         candidate_before: a newer version that waits meanwhile.
+        pins: whether the challenger is the best version so far from here on.
     """
 
     model: str
@@ -100,3 +103,4 @@ class RolloutEnded:
     because: str
     evidence: str
     candidate_before: int | None = None
+    pins: bool = False

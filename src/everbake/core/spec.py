@@ -22,6 +22,7 @@ from typing import (
 )
 
 from everbake.core.dataset import Special
+from everbake.core.metrics import known_metric
 from everbake.errors import RecipeError
 
 Better = Literal["lower", "higher"]
@@ -391,3 +392,13 @@ class RecipeSpec:
     rollout: tuple[PartSpec, ...] = ()
     ranked: Ranked | None = None
     threshold: CostThreshold | None = None
+
+    @property
+    def answer_metric(self) -> str:
+        """The gate's metric, if a logged answer is what it sees; else an empty text.
+
+        Of a model that decides, it may be about decisions or the labels that they stand for.
+        """
+        known = known_metric(self.gate.metric)
+        decided = self.threshold is not None and known is not None and known.wants != "scores"
+        return "" if decided else self.gate.metric

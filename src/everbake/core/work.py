@@ -47,6 +47,7 @@ class TrainOrder:
         champion_rows: file with the set of rows that the champion was trained on.
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
+        best_rows: file with those that the best version so far was trained on.
         threshold: with `refit`: of the version that was judged.
     """
 
@@ -56,6 +57,7 @@ class TrainOrder:
     champion_rows: str | None
     most_held_out: int | None = None
     refit: bool = False
+    best_rows: str | None = None
     threshold: Threshold | None = None
 
 
@@ -140,7 +142,7 @@ class ScoreOrder:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Precedent:
     """What a jump of the metric is held against.
 
     Attributes:
@@ -159,6 +161,47 @@ class Earlier:
 
 
 @dataclass(frozen=True)
+class FreshOrder:
+    """Find the rows that can judge a version that was judged before, and is pending.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        candidate: file with the set of rows that the version was trained on.
+        others: files with those that the champion and the best version so far were trained on.
+        judged: file with the set of rows that judged it last.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    candidate: str
+    others: tuple[str, ...]
+    judged: str | None = None
+
+
+@dataclass(frozen=True)
+class FreshReport:
+    """How many rows can judge the version; the files lie in the job's directory."""
+
+    rows: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A set of rows that has decided before.
+
+    Attributes:
+        path: file with the set.
+        rows: how many they are.
+    """
+
+    path: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class JudgeOrder:
     """Judge a candidate by answers that were computed before.
 
@@ -168,14 +211,18 @@ class JudgeOrder:
         rows: the first so many rows of the table.
         judge: file with the positions of the rows.
         truth: file with the labels, of which a ranking recipe has none.
-        candidate: file with the candidate's answers.
+        candidate: file with the candidate's answers, None if it does not answer these rows.
         champion: file with the champion's answers, None without a champion or rows.
         checks: what was looked at before.
         has_champion: whether somebody serves (who may have seen all held-out rows).
         more_rows: rows that the candidate has learned from beyond the champion's.
-        earlier: what a jump of the metric is held against, if somebody serves.
-        trained: file with the set of rows that the candidate was trained on.
+        best: file with the answers of the best version so far, if that is not the champion.
+        best_name: what to call it.
+        earlier: the sets of rows by which the model was decided about before.
+        look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, if somebody serves.
         thresholds: frozen with champion, candidate and best version, as far as they have one.
+        trained: file with the set of rows that the candidate was trained on.
     """
 
     model: str
@@ -183,14 +230,41 @@ class JudgeOrder:
     rows: int
     judge: str
     truth: str
-    candidate: str
+    candidate: str | None
     champion: str | None
     checks: tuple[Check, ...] = ()
     has_champion: bool = False
     more_rows: int = 0
-    earlier: Earlier | None = None
-    trained: str = ""
+    best: str | None = None
+    best_name: str = ""
+    earlier: tuple[Judged, ...] = ()
+    look: int | None = None
+    precedent: Precedent | None = None
     thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
+    trained: str = ""
+
+
+@dataclass(frozen=True)
+class JudgeReport:
+    """What was decided, and by which rows; their set lies in the job's directory.
+
+    Attributes:
+        decision: as scripts see it.
+        look: the how-manieth decision by these rows this is.
+        level: the two-sided error that it may spend.
+        rows: how many they are.
+        digest: which they are: over the sorted hashes of their contents.
+        surpasses: whether the candidate was shown to be better than the best version so far.
+        best_broken: whether that version gave no answer that could be used.
+    """
+
+    decision: dict[str, object]
+    look: int
+    level: float
+    rows: int
+    digest: str
+    surpasses: bool
+    best_broken: bool
 
 
 @dataclass(frozen=True)
@@ -328,8 +402,11 @@ class ReplayOrder:
 
     Attributes:
         model: name of the recipe.
-        labelled: file with a JSON object a line: label, both answers, features.
+        labelled: file with a JSON object a line: label, both answers, the decision that was made
+            by the first of them, features.
+        threshold: from which score the version that answers again decides, if it decides.
     """
 
     model: str
     labelled: str
+    threshold: float | None = None

@@ -71,7 +71,7 @@ def _received(owner: Owner, received: Received, wait: bool) -> dict[str, Any]:  
 def _run_over(owner: Owner, model: str, data_version: int, *, wait: bool) -> str | None:
     """The run that covers a data version, after it has ended or without waiting for it."""
     if not wait:
-        return owner.next_run(model)
+        return owner.next_baked(model)
     owner.settle(model)
     return owner.run_covering(model, data_version)
 
@@ -84,7 +84,7 @@ def retrain(owner: Owner, asked: Retraining) -> dict[str, Any]:
         settled = owner.known(asked.model)
         run = settled.last_run if settled.run_n > settled.retrain_n else None
     else:
-        run = owner.next_run(asked.model)
+        run = owner.next_baked(asked.model)
     state = owner.model(asked.model)
     return data_outcome(
         owner.ports.ledger, asked.model, data_version=state.data_version, rows=0, run=run
@@ -154,6 +154,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Owner, Any], dict[str, Any]]]] = {
     "reject": (Settling, reject),
     "promote": (Request, _shifting(release.promote)),
     "rollback": (Request, _shifting(release.rollback)),
+    "pin": (Request, _shifting(release.pin)),
     "pause": (Request, _shifting(release.pause)),
     "resume": (Request, resume),
     "cancel": (RunName, cancel),

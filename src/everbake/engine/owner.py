@@ -16,7 +16,16 @@ from everbake.core.facts import (
     digest,
     expected,
 )
-from everbake.core.loop import ModelState, Retrain, due, model_state, order_of, rollout_due
+from everbake.core.loop import (
+    PENDING,
+    ModelState,
+    Retrain,
+    due,
+    model_state,
+    next_baked,
+    order_of,
+    rollout_due,
+)
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
 from everbake.engine.rollouts import look_after, opened, rollout_id, won
@@ -252,10 +261,10 @@ class Owner:
         done: list[Concluded] = []
         with self._of(model).running:
             while True:
+                self.begin_rollout(model)  # or the next run's winner would take its place
                 state = load_state(self.ports.ledger, load_model(self.ports.ledger, model))
                 orders = due(state, self.ports.clock.now())
                 if not orders:
-                    self.begin_rollout(model)
                     self.await_release(model)
                     return done
                 done.append(self._bake(orders[0]))
@@ -271,7 +280,7 @@ class Owner:
             key = {"model": model, "version": state.winner}
             version = self.ports.ledger.rows("versions", key)[0]
             if not state.spec.rollout:
-                return self.ports.ledger.record(*won(state, version))
+                return self.ports.ledger.record(*won(state, version, self.ports))
             fact = opened(state, version, self.ports)
             return self.ports.ledger.record(rollout_id(fact), fact)
 
@@ -288,10 +297,18 @@ class Owner:
         orders = due(state, self.ports.clock.now())
         return orders[0].run if orders else None
 
+    def next_baked(self, model: str) -> str | None:
+        """The run that bakes a candidate next, or now, behind a look at an older one if need be."""
+        known = load_model(self.ports.ledger, model)
+        state = load_state(self.ports.ledger, known)
+        order = next_baked(known, state, self.ports.clock.now())
+        return None if order is None else order.run
+
     def run_covering(self, model: str, data_version: int) -> str | None:
-        """The first run that ended over this data version or a later one, if one has."""
+        """The first run that baked from this data version or a later one, if one has ended."""
         rows = self.ports.ledger.rows("runs", {"model": model}, newest=_LOOK_BACK)
-        over = [row for row in rows if int(row["data_version"] or 0) >= data_version]
+        baked = [row for row in rows if row["cause_kind"] != PENDING]
+        over = [row for row in baked if int(row["data_version"] or 0) >= data_version]
         ended = [row for row in over if row["state"] != "running"]
         if not ended:
             return None

@@ -18,18 +18,22 @@ from everbake.core.facts import (
     expected,
     step_id,
 )
+from everbake.core.look_facts import LookPostponed
 from everbake.core.loop import Retrain
 from everbake.engine.patience import patiently
 from everbake.engine.state import arrived_at, load_model
 from everbake.ports import Ports
 from everbake.stages.conclude import conclude
-from everbake.stages.evaluate import evaluate
+from everbake.stages.evaluate import evaluate, look
 from everbake.stages.pin import pin
+from everbake.stages.settle import settle
 from everbake.stages.train import train
 
 
 def pipeline(order: Retrain, ports: Ports, deciding: AbstractContextManager[object]) -> Concluded:
-    """Bake one candidate and decide about it. The same run id is one run, whatever dies.
+    """Bake one candidate, or take one that is pending, and decide about it.
+
+    The same run id is one run, whatever dies.
 
     Args:
         order: what to bake, and why.
@@ -39,16 +43,22 @@ def pipeline(order: Retrain, ports: Ports, deciding: AbstractContextManager[obje
     ledger, run = ports.ledger, _Steps(order.run, ports)
     pinned = run.pin(lambda: pin(order, load_model(ledger, order.model), ports))
     arrived = arrived_at(ledger, pinned.model, pinned.data_version)
+    if pinned.pending is not None:
+        looked = run.look(lambda: look(pinned, arrived, ports))
+        with deciding:
+            return run.conclude(
+                lambda: settle(pinned, looked, arrived, load_model(ledger, pinned.model))
+            )
     trained = run.train(lambda: train(pinned, arrived, ports))
     evaluated: Evaluated | TrainingFailed
     if isinstance(trained, TrainingFailed):
         evaluated = trained
     else:
         candidate = trained
-        evaluated = run.evaluate(lambda: evaluate(pinned, candidate, arrived, ports))
+        evaluated = run.evaluate(lambda: evaluate(pinned, candidate.bundle, arrived, ports))
     with deciding:
         return run.conclude(
-            lambda: conclude(pinned, trained, evaluated, load_model(ledger, pinned.model))
+            lambda: conclude(pinned, trained, evaluated, arrived, load_model(ledger, pinned.model))
         )
 
 
@@ -70,6 +80,14 @@ class _Steps:
         self, stage: Callable[[], Evaluated | TrainingFailed]
     ) -> Evaluated | TrainingFailed:
         entry = self._once("evaluate", stage)
+        return _failed(entry) or expected(entry, Evaluated)
+
+    def look(
+        self, stage: Callable[[], Evaluated | LookPostponed | TrainingFailed]
+    ) -> Evaluated | LookPostponed | TrainingFailed:
+        entry = self._once("evaluate", stage)
+        if isinstance(entry.fact, LookPostponed):
+            return entry.fact
         return _failed(entry) or expected(entry, Evaluated)
 
     def conclude(self, stage: Callable[[], Concluded]) -> Concluded:

@@ -1,4 +1,4 @@
-"""What a person decides about who serves: promote, roll back, pause, resume."""
+"""What a person decides about who serves: promote, roll back, pin, pause, resume."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -12,12 +12,14 @@ from everbake.core.facts import (
     RolledBack,
     digest,
 )
+from everbake.core.look_facts import BestPinned
 from everbake.core.loop import ModelState
 from everbake.core.rollout_facts import RolloutOpened
 from everbake.core.tables import Row
+from everbake.core.taking_over import verdict_of
 from everbake.engine.owner import Owner
 from everbake.engine.rollouts import opened
-from everbake.engine.state import load_model
+from everbake.engine.state import becomes_best, last_decision, load_model
 from everbake.errors import ConflictError, UsageError
 
 
@@ -31,6 +33,7 @@ class Shifted:
         champion_before: version that served before.
         fact: id of the fact that says so.
         rollout: the rollout by which a version is to take over.
+        best: the version behind which no candidate may fall.
     """
 
     model: str
@@ -38,6 +41,7 @@ class Shifted:
     champion_before: int | None
     fact: str
     rollout: str | None = None
+    best: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,9 @@ def _promoted(request: Request, model: ModelState, owner: Owner) -> Shifted:
     if challenger is None and model.spec.rollout and model.champion is not None:
         begun = opened(model, version, owner.ports, request.reason, request.request)
         return _record("promote", request, begun, owner)
-    return _record("promote", request, Promoted(**shift), owner)
+    pins = becomes_best(owner.ports.ledger, model, number)
+    fact = Promoted(**shift, pins=pins, candidate_before=model.candidate)
+    return _record("promote", request, fact, owner)
 
 
 def _challenger(owner: Owner, model: ModelState) -> int | None:
@@ -137,8 +143,50 @@ def _rolled_back(request: Request, model: ModelState, owner: Owner) -> Shifted:
             why="a rollback brings back what has",
             mend=f'everbake promote {request.model}@{number} --reason "why it should serve"',
         )
-    fact = RolledBack(**_shift(request, model, version, owner))
-    return _record("rollback", request, fact, owner)
+    shift = _shift(request, model, version, owner)
+    # What was not fit to serve is nothing that the next candidates have to be held against.
+    pins = model.best == model.champion != shift["version"]
+    return _record("rollback", request, RolledBack(**shift, pins=pins), owner)
+
+
+def pin(request: Request, owner: Owner) -> Shifted:
+    """Say which version is the best so far: the champion, if none is named.
+
+    Raises:
+        UsageError: no such version, or no reason.
+        ConflictError: nothing serves yet, or the version never has.
+    """
+    with owner.deciding(request.model) as model:
+        return _done("pin", request, owner) or _pinned(request, model, owner)
+
+
+def _pinned(request: Request, model: ModelState, owner: Owner) -> Shifted:
+    number = model.champion if request.version is None else request.version
+    if number is None:
+        raise ConflictError(
+            "EB422",
+            f"no version of {request.model} serves yet",
+            why="the first that does is the best so far by itself",
+            mend=f"everbake status {request.model}",
+        )
+    if not request.reason.strip():
+        raise UsageError(
+            "EB005",
+            "which version is the best so far is changed by hand: a reason is needed",
+            mend='add --reason "why no candidate may fall behind it"',
+        )
+    version = _version(owner, model, number)
+    if not version["served"]:
+        raise ConflictError(
+            "EB422",
+            f"{request.model}@{number} has never served",
+            why="candidates are held against what has",
+            mend=f'everbake promote {request.model}@{number} --reason "why it should serve"',
+        )
+    bundle = str(version["bundle"])
+    owner.ports.release.check(bundle)
+    fact = BestPinned(request.model, number, bundle, model.best, request.reason, request.request)
+    return _record("pin", request, fact, owner)
 
 
 class _Shift(TypedDict):
@@ -208,14 +256,13 @@ def _record(kind: str, request: Request, fact: Fact, owner: Owner) -> Shifted:
 
 
 def _shifted(request: Request, entry: Entry, owner: Owner) -> Shifted:
+    model = load_model(owner.ports.ledger, request.model)
+    before, now, rollout = model.champion, model.champion, None
     if isinstance(entry.fact, Promoted | RolledBack):
         before, now = entry.fact.champion_before, entry.fact.version
-        return Shifted(request.model, now, before, entry.id)
     if isinstance(entry.fact, RolloutOpened):
-        serves = entry.fact.champion
-        return Shifted(request.model, serves, serves, entry.id, entry.fact.rollout)
-    champion = load_model(owner.ports.ledger, request.model).champion
-    return Shifted(request.model, champion, champion, entry.id)
+        before, now, rollout = entry.fact.champion, entry.fact.champion, entry.fact.rollout
+    return Shifted(request.model, now, before, entry.id, rollout, model.best)
 
 
 def _version(owner: Owner, model: ModelState, number: int) -> Row:
@@ -230,8 +277,9 @@ def _version(owner: Owner, model: ModelState, number: int) -> Row:
 
 
 def _won(owner: Owner, version: Row) -> bool:
-    runs = owner.ports.ledger.rows("runs", {"run": version["run"]})
-    return bool(version.get("served")) or runs[0]["verdict"] == "promoted"
+    last = last_decision(owner.ports.ledger, str(version["model"]), int(version["version"] or 0))
+    won = last is not None and verdict_of(str(last["decision"])) == "promoted"
+    return won or bool(version.get("served"))
 
 
 def _served_before(owner: Owner, model: ModelState) -> int:

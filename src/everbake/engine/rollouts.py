@@ -13,6 +13,7 @@ from everbake.core.rollout.planning import Baseline, Loss, Options, make_plan
 from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.spec import PartSpec, RecipeSpec
 from everbake.core.tables import Row
+from everbake.engine.state import becomes_best
 from everbake.ports import Ports, Records
 
 _BEFORE = 7 * 86400.0  # seconds of the champion that a plan is made from
@@ -46,20 +47,23 @@ def opened(
         exposure=_exposure(plans[0], 0),
         reason=reason,
         request=request,
+        candidate_before=model.candidate,
     )
 
 
-def won(model: ModelState, version: Row) -> tuple[str, Promoted]:
+def won(model: ModelState, version: Row, ports: Ports) -> tuple[str, Promoted]:
     """The fact that a version which was to take over by a rollout serves at once, with its id."""
-    request = digest("won", str(version["run"]))
+    request, number = digest("won", str(version["run"])), int(version["version"] or 0)
     fact = Promoted(
         model=model.model,
-        version=int(version["version"] or 0),
+        version=number,
         bundle=str(version["bundle"]),
         champion_before=model.champion,
         bundle_before=model.champion_bundle,
         reason="it won, and the recipe declares no rollout any more",
         request=request,
+        pins=becomes_best(ports.ledger, model, number),
+        candidate_before=model.candidate,
     )
     return request, fact
 
@@ -80,7 +84,7 @@ def _plans(model: ModelState, champion: int, rollout: str, ports: Ports) -> list
 
 
 def _plan(part: PartSpec, spec: RecipeSpec, salt: str, before: Baseline) -> Plan:
-    metric = known_metric(spec.gate.metric)
+    metric = known_metric(spec.answer_metric)
     loss = None
     if metric is not None and metric.row_loss is not None:
         loss = Loss(metric.name, "rate" if metric.kind == "share" else "mean", part.margin)
@@ -102,7 +106,7 @@ def _plan(part: PartSpec, spec: RecipeSpec, salt: str, before: Baseline) -> Plan
     )
     plan = make_plan(options, before)
     if loss is None:
-        why = f"{spec.gate.metric} is no mean over rows that is known here"
+        why = f"{spec.gate.metric} is no mean over answers that is known here"
         return replace(plan, quality_note=why)
     return plan
 
@@ -128,6 +132,8 @@ def look_after(rollout: Row, model: ModelState, ports: Ports) -> Entry | None:
         if assessment.step == "wait" or (model.paused and assessment.step not in _STOPS):
             return None
         fact = _stepped(rollout, model, plans, assessment)
+    if isinstance(fact, RolloutEnded) and fact.outcome == "promoted":
+        fact = replace(fact, pins=becomes_best(ports.ledger, model, fact.version))
     step_id = digest("rollout_step", str(rollout["rollout"]), str(part), str(stage))
     return ports.ledger.record(step_id, fact)
 

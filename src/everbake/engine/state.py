@@ -1,14 +1,10 @@
 """Loads what `core.loop` decides on from the ledger's projections."""
 
-from typing import TYPE_CHECKING
-
 from everbake.core.facts import DataArrived, expected
 from everbake.core.loop import ModelState, State, model_state, order_of
+from everbake.core.tables import Row
 from everbake.errors import UsageError
 from everbake.ports import Reader
-
-if TYPE_CHECKING:
-    from everbake.core.tables import Row
 
 
 def load_model(reader: Reader, model: str) -> ModelState:
@@ -38,6 +34,18 @@ def load_state(reader: Reader, model: ModelState) -> State:
         run = reader.rows("runs", {"run": model.running})[0]
         unfinished[model.model] = order_of(run)
     return State({model.model: model}, {model.model: covered}, unfinished)
+
+
+def last_decision(reader: Reader, model: str, version: int) -> Row | None:
+    """The row of the newest decision about a version: of its run, or of the last look at it."""
+    rows = reader.rows("decisions", {"model": model, "version": version}, newest=1)
+    return rows[0] if rows else None
+
+
+def becomes_best(reader: Reader, model: ModelState, version: int) -> bool:
+    """Whether a version that is to serve was shown to be better than what is the best so far."""
+    last = last_decision(reader, model.model, version)
+    return last is not None and bool(last["surpasses"]) and last["best_before"] == model.best
 
 
 def arrived_at(reader: Reader, model: str, version: int) -> DataArrived:

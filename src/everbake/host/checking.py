@@ -22,6 +22,7 @@ from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
 from everbake.host.splitting import Held, split, split_known
+from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
 from everbake.host.training import check_columns, known_rows, truth_of
 
 SAMPLE = 1_000
@@ -76,6 +77,7 @@ class _Trial:
     held: Held
     model: object = None
     answers: Any = None
+    cut: float | None = None
 
     def run(self) -> list[Check]:
         """One check a step, up to the first that fails."""
@@ -85,6 +87,7 @@ class _Trial:
             ("repeatable", self._repeatable),
             ("save", self._save),
             ("predict", self._predict),
+            *([] if self.recipe.threshold is None else [("threshold", self._threshold)]),
             ("score", self._score),
         ]
         done: list[Check] = []
@@ -128,13 +131,23 @@ class _Trial:
         given = "one value" if not self.answers.ndim else f"{len(self.answers)} answers"
         return f"{given} for {judged.num_rows} held-out rows"
 
+    def _threshold(self) -> str:
+        rows = self._rows()
+        chosen = choose_threshold(self.recipe, rows, truth_of(rows, self.recipe), self.context)
+        check_scores(self.answers, chosen)
+        self.cut = None if chosen is None else chosen.value
+        (told,) = threshold_checks(chosen)
+        return told.detail if told.state == "pass" else f"warning: {told.detail}"
+
     def _score(self) -> str:
         judged = self.sample.filter(pa.array(self.held.judge))
         if not judged.num_rows:
             return "warning: no row is held out: nothing to score on"
         rules = rules_of(self.recipe)
         truth = truth_of(judged, self.recipe)
-        decision = judge_rows(Given(truth, None, self.answers, rows=frame(judged)), rules)
+        cuts = (None, self.cut, None)
+        given = Given(truth, None, self.answers, rows=frame(judged), thresholds=cuts)
+        decision = judge_rows(given, rules)
         if decision.verdict == "rejected":
             raise UserCodeError("EB317", decision.because, mend="answer every row with a number")
         if decision.candidate is None:

@@ -16,6 +16,7 @@ from everbake.core.work import (
     BatchOrder,
     CheckOrder,
     DescribeReport,
+    FreshOrder,
     JudgeOrder,
     Refusal,
     ReplayOrder,
@@ -89,6 +90,12 @@ def _score(order: ScoreOrder, context: JobContext) -> object:
     return score(order, context)
 
 
+def _fresh(order: FreshOrder, context: JobContext) -> object:
+    from everbake.host.freshness import fresh_rows
+
+    return fresh_rows(order, context)
+
+
 def _judge(order: JudgeOrder, context: JobContext) -> object:
     if _ranks(order.model, context):
         from everbake.host.ranking.judging import judge_ranking
@@ -141,6 +148,7 @@ JOBS: dict[str, JobEntry] = {
     "describe": JobEntry(_job(object, _describe), needs_recipe=True),
     "train": JobEntry(_job(TrainOrder, _train), needs_recipe=True),
     "score": JobEntry(_job(ScoreOrder, _score), needs_recipe=True),
+    "fresh": JobEntry(_job(FreshOrder, _fresh), needs_recipe=True),
     "judge": JobEntry(_job(JudgeOrder, _judge), needs_recipe=True),
     "check": JobEntry(_job(CheckOrder, _check), needs_recipe=True),
     "replay": JobEntry(_job(ReplayOrder, _replay), needs_recipe=True),

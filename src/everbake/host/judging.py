@@ -1,6 +1,5 @@
 """The job that judges a candidate by answers that were computed before."""
 
-import hashlib
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
@@ -10,10 +9,12 @@ import pyarrow as pa
 
 from everbake.core.decision import Check, Decision
 from everbake.core.gate import Given, Rules, Thresholds, judge_rows, jump_check, rail, with_curves
+from everbake.core.gate.looks import level_of
 from everbake.core.metrics import metric_name
 from everbake.core.recipe import Recipe
-from everbake.core.work import JudgeOrder
+from everbake.core.work import JudgeOrder, JudgeReport
 from everbake.host.calling import recipe_of
+from everbake.host.looks import Look, look_at
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table
 from everbake.statistics.power import rows_for
@@ -25,20 +26,24 @@ if TYPE_CHECKING:
 FEWEST = 30  # held-out rows, below which intervals rest on too little
 
 
-def judge_candidate(order: JudgeOrder, context: JobContext) -> dict[str, object]:
-    """The decision as scripts see it."""
+def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
+    """The decision, and its place in the ledger of looks."""
     recipe = recipe_of(context.recipe, order.model)
-    rules, given = rules_of(recipe), _given(order, recipe)
+    table = read_table(order.files, order.rows)
+    look = look_at(table, order, context)
+    rows = frame(table.take(pa.array(np.load(order.judge))))
+    given = _given(order, recipe, rows, look)
+    rules = rules_of(recipe)
     decision = with_enough(judge_rows(given, rules))
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
     checks = _checks(order, decision, rules)
-    return with_curves(decision, given, prices).with_checks(checks).to_dict()
+    return look.report(with_curves(decision, given, prices).with_checks(checks))
 
 
 def _checks(order: JudgeOrder, decision: Decision, rules: Rules) -> tuple[Check, ...]:
     """What was looked at before, and whether the verdict's gain is too good to be true."""
-    jump = None if order.earlier is None else jump_check(decision, rules, order.earlier)
+    jump = None if order.precedent is None else jump_check(decision, rules, order.precedent)
     return order.checks if jump is None else (*order.checks, jump)
 
 
@@ -52,32 +57,37 @@ def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
     return champion, candidate, best
 
 
-def _given(order: JudgeOrder, recipe: Recipe) -> Given:
-    rows = _rows(order)
+def _given(order: JudgeOrder, recipe: Recipe, rows: "pd.DataFrame", look: Look) -> Given:
     # Without a row that the champion has not seen, it has no answers; but it is there.
     unseen = np.empty(0) if order.has_champion else None
-    data = recipe.data
+    data, truth = recipe.data, np.load(order.truth)
 
     def column(name: str | None) -> object | None:
         return None if name is None else rows[name].to_numpy()
 
     return Given(
-        y=np.load(order.truth),
+        y=truth,
         champion=np.load(order.champion) if order.champion is not None else unseen,
-        candidate=np.load(order.candidate),
+        # A candidate that does not answer these rows has no answer that can be used.
+        candidate=np.full(len(truth), np.nan)
+        if order.candidate is None
+        else np.load(order.candidate),
         rows=rows,
         weights=column(data.weight),
         groups=column(data.group),
         order=column(data.time),
         segments={name: column(name) for name in recipe.gate.columns},
-        rows_digest=hashlib.sha256(np.load(order.judge).tobytes()).hexdigest(),
+        rows_digest=look.digest,
+        look=look.number,
         more_rows=order.more_rows,
         thresholds=_thresholds(order, recipe),
+        best=None if order.best is None else np.load(order.best),
+        best_name=order.best_name,
     )
 
 
 def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
-    """The decision with the number of rows that would have been enough, for the next split.
+    """The decision with the number of rows that are enough for the next look, for its split.
 
     Args:
         decision: what was decided.
@@ -86,16 +96,11 @@ def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
     evidence = decision.evidence
     if evidence is None or not evidence.sd or decision.champion is None:
         return decision
-    enough = rows_for(evidence.sd, evidence.tolerance, evidence.level)
+    enough = rows_for(evidence.sd, evidence.tolerance, level_of(evidence.look + 1))
     if enough is None:
         return decision
     rows = ceil(max(FEWEST, enough) * rows_each)
     return replace(decision, evidence=replace(evidence, rows_enough=rows))
-
-
-def _rows(order: JudgeOrder) -> "pd.DataFrame":
-    table = read_table(order.files, order.rows)
-    return frame(table.take(pa.array(np.load(order.judge))))
 
 
 def rules_of(recipe: Recipe) -> Rules:

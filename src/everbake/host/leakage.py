@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from everbake.core.dataset import HIDDEN, VEIL
 from everbake.core.decision import Check
-from everbake.core.recipe import Recipe, TimeSplit
+from everbake.core.recipe import Recipe
 from everbake.core.spec import Table
+from everbake.core.splits import TimeSplit
 from everbake.host.alone import Settling, Survey
 from everbake.host.parsing.rowhash import row_hashes
 from everbake.host.splitting import Held
@@ -100,7 +101,8 @@ def _left_out(table: pa.Table, held: Held, recipe: Recipe) -> Iterable[Check]:
         detail = f"{held.twins} rows that equal a held-out row were left out"
         yield Check("duplicates", "warn", detail)
     if held.seen:
-        detail = f"{held.seen} held-out rows judge nobody: the champion was trained on them"
+        who = "the champion (or the best version so far) was trained on them"
+        detail = f"{held.seen} held-out rows judge nobody: {who}"
         yield Check("fresh_rows", "pass" if held.judge.any() else "warn", detail)
     if unknown := table.column(recipe.data.label).null_count:
         yield Check("outcomes", "warn", f"{unknown} rows without a known outcome were left out")

@@ -1,7 +1,10 @@
 """Which rows are held out, and the set of rows that a version was trained on."""
 
+import hashlib
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,7 +47,7 @@ def split(
     Args:
         table: all rows in order of arrival, with their hidden columns.
         spec: the recipe.
-        champion: the rows that the champion was trained on, from the first row on.
+        champion: the rows that the champion, and the best version so far, were trained on.
         most: rows that a share of the newest is cut down to.
     """
     held = held_out(table, spec, most)
@@ -74,14 +77,63 @@ def split_known(
     most: int | None = None,
 ) -> Held:
     """Divide the `known` rows; all others are on no side. The rest is as for `split`."""
-    if champion is not None:
-        trained = np.zeros(table.num_rows, np.bool_)
-        trained[: len(champion)] = champion[: table.num_rows]
-        champion = trained[known]
-    held = split(table.filter(pa.array(known)), spec, champion, most)
+    learned = None if champion is None else champion[known]
+    held = split(table.filter(pa.array(known)), spec, learned, most)
     train, judge = np.zeros((2, table.num_rows), np.bool_)
     train[known], judge[known] = held.train, held.judge
     return replace(held, train=train, judge=judge)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Who has learned from which rows of a table, and which have judged the candidate.
+
+    Attributes:
+        candidate: rows that the pending candidate was trained on.
+        others: rows that the champion or the best version so far was trained on.
+        judged: rows that judged the candidate last.
+    """
+
+    candidate: Mask
+    others: Mask
+    judged: Mask
+
+
+def fresh(table: pa.Table, spec: RecipeSpec, learned: Learned) -> Mask:
+    """The rows that can judge a candidate which is pending.
+
+    Those that judged it before, and what has come since; where a split in time holds rows out, all
+    that are as new as the newest it was trained on, otherwise those that the split always holds
+    out. None has an equal that one of the models was trained on, or that judges as well.
+
+    Args:
+        table: rows that have a label, in order of arrival, with their hidden columns.
+        spec: the recipe.
+        learned: from which of them who has learned.
+    """
+    if spec.split.kind == "time":
+        times = times_of(table, spec)
+        ages = times[learned.candidate]
+        held = times >= (ages.max() if len(ages) else -np.inf)
+    else:
+        held = held_out(table, spec)
+    known = _with_copies(table, learned.candidate | learned.others)
+    judge = (held | learned.judged) & ~known
+    return np.asarray(judge & _first_of_each(own_hashes(table), judge))
+
+
+def rows_in(paths: Iterable[str], count: int) -> Mask:
+    """The rows of a table with `count` rows that are in any of the sets in these files."""
+    found = np.zeros(count, np.bool_)
+    for path in paths:
+        rows = unpack_rows(Path(path).read_bytes())[:count]
+        found[: len(rows)] |= rows
+    return found
+
+
+def digest_of(table: pa.Table) -> str:
+    """Which rows these are, wherever they stand: over the sorted hashes of their contents."""
+    return hashlib.sha256(np.sort(own_hashes(table)).tobytes()).hexdigest()
 
 
 def _with_copies(table: pa.Table, known: Mask) -> Mask:

@@ -23,7 +23,7 @@ from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, Mask, pack_rows, split_known, unpack_rows
+from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split_known, unpack_rows
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
 
 if TYPE_CHECKING:
@@ -128,9 +128,8 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     labelled = known_rows(recipe, table)
     if order.refit:
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
-    champion = None
-    if order.champion_rows is not None:
-        champion = unpack_rows(Path(order.champion_rows).read_bytes())
+    paths = [path for path in (order.champion_rows, order.best_rows) if path is not None]
+    champion = rows_in(paths, table.num_rows) if paths else None
     spec = describe(recipe, rows_form(recipe.train))
     held = split_known(table, labelled, spec, champion, order.most_held_out)
     if not held.train.any():

@@ -86,7 +86,17 @@ def outcome_text(outcome: Mapping[str, Any]) -> str:
     if decision is not None:
         lines += decision_lines(model, decision)
         lines += _taking_over(model, outcome)
+    for look in outcome.get("looks", ()):
+        lines += _looked(model, look)
     return "\n".join(lines) or f"{model}: nothing was due"
+
+
+def _looked(model: str, look: Mapping[str, Any]) -> list[str]:
+    """What a look at a pending candidate came to, which the same rows made due."""
+    if look["decision"] is None:
+        return []
+    again = decision_lines(model, look["decision"])
+    return [f"looked at again: {again[0]}", *again[1:]]
 
 
 def _taking_over(model: str, outcome: Mapping[str, Any]) -> list[str]:
@@ -95,11 +105,34 @@ def _taking_over(model: str, outcome: Mapping[str, Any]) -> list[str]:
     if beside is not None and beside["version"] == outcome["decision"]["version"]:
         how = "shadow" if beside["kind"] == "shadow" else f"canary, {100 * beside['share']:.4g} %"
         return [f"it takes over by its rollout ({how}): everbake why {model}"]
+    if outcome["decision"]["verdict"] == "inconclusive":
+        return _undecided(model, outcome)
     if outcome["run"]["state"] != "waiting":
         return []
     if beside is not None:
         return [f"it waits: {model}@{beside['version']} is in its rollout"]
     return [f"promotion is held: everbake promote {model}, or everbake resume {model}"]
+
+
+def look_lines(looks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The decisions about a version that was looked at more than once."""
+    if len(looks) < 2:  # noqa: PLR2004 - the one there is has been told
+        return []
+    return [
+        f"  look {look['look']} of {look['time']}: {look['verdict']} by {look['rows']} rows, "
+        f"{100 * (1 - look['level']):.4g} % sure"
+        for look in looks
+    ]
+
+
+def _undecided(model: str, outcome: Mapping[str, Any]) -> list[str]:
+    """What becomes of a version on which the rows could not tell."""
+    waits = outcome.get("pending")
+    if waits is None:
+        return []
+    if waits["version"] == outcome["decision"]["version"]:
+        return [f"it stays a candidate: {waits['next']}"]
+    return [f"it is retired: {model}@{waits['version']} stays the candidate ({waits['next']})"]
 
 
 def rollout_lines(rollout: Mapping[str, Any]) -> list[str]:

@@ -349,7 +349,7 @@ class Watch:
     def _run(self, model: str) -> None:
         try:
             for concluded in self._owner.settle(model):
-                verdict = concluded.verdict or concluded.error
+                verdict = concluded.verdict or concluded.error or concluded.state
                 name = model if concluded.version is None else f"{model}@{concluded.version}"
                 self._narrate(f"run {concluded.run}: {name} {verdict}\n")
         except EverbakeError as error:

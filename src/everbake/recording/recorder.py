@@ -267,7 +267,7 @@ def _known(row: object) -> _Model:
     spec = msgspec.json.decode(str(row["spec"]), type=RecipeSpec)  # type: ignore[index]
     table = spec.table
     lesson = Lesson(table.label, table.time, spec.trigger_rows) if table.from_predictions else None
-    return _Model(spec.gate.metric, table.maturity, table.key, lesson)
+    return _Model(spec.answer_metric, table.maturity, table.key, lesson)
 
 
 def _answers(

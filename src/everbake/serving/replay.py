@@ -63,12 +63,13 @@ class Tally:
 
 
 class Labelled(msgspec.Struct, frozen=True):
-    """A row whose label is there, with both answers."""
+    """A row whose label is there, with both answers and what was decided by the first."""
 
     label: Any
     then: Any
     now: Any
     features: Row
+    decision: bool | None
 
 
 def replay(
@@ -94,7 +95,7 @@ def replay(
             tally.compare(then, now)
             if entry["label"] is not None:
                 tally.labelled += 1
-                labelled = Labelled(entry["label"], then, now, row)
+                labelled = Labelled(entry["label"], then, now, row, entry["decision"])
                 spool.write(encoder.encode(labelled) + b"\n")
     return tally
 

@@ -1,20 +1,23 @@
 """The last step of a run: verdict, version number and deployment in one fact."""
 
-import msgspec
-
-from everbake.core.decision import Verdict
-from everbake.core.facts import Concluded, Evaluated, RunPinned, Trained, TrainingFailed
+from everbake.core.facts import (
+    Concluded,
+    DataArrived,
+    Evaluated,
+    RunPinned,
+    Trained,
+    TrainingFailed,
+)
 from everbake.core.loop import ModelState
-
-
-class _Verdict(msgspec.Struct):
-    verdict: Verdict
+from everbake.core.pending import due_after, keeps_place
+from everbake.core.taking_over import TakingOver, taking_over
 
 
 def conclude(
     pinned: RunPinned,
     trained: Trained | TrainingFailed,
     evaluated: Evaluated | TrainingFailed,
+    arrived: DataArrived,
     model: ModelState,
 ) -> Concluded:
     """What follows from a run, for the model as it is now (people may have acted meanwhile).
@@ -23,38 +26,60 @@ def conclude(
         pinned: what the run worked on.
         trained: the candidate, or why there is none.
         evaluated: the comparison, or why there is none (the same failure, without a candidate).
+        arrived: the newest data version that it worked on.
         model: the model's state.
     """
     if isinstance(trained, TrainingFailed):
         return _failed(pinned, trained, model)
     if isinstance(evaluated, TrainingFailed):
         return _failed(pinned, evaluated, model)
-    verdict = msgspec.json.decode(evaluated.decision, type=_Verdict).verdict
-    # A winner over somebody who no longer serves has not beaten the one who does.
-    free = not model.held and model.rollout is None and model.champion == pinned.champion
-    won = verdict == "promoted" and free
-    rolls = won and bool(pinned.spec.rollout) and model.champion is not None
+    follows = taking_over(pinned, evaluated, model)
+    waits = follows.verdict == "promoted" and not follows.wins
     return Concluded(
         model=pinned.model,
         run=pinned.run,
-        state="waiting" if verdict == "promoted" and not won else "finished",
+        state="waiting" if waits else "finished",
         data_version=pinned.data_version,
         recipe=pinned.recipe,
         cause=pinned.cause,
         attempt=pinned.attempt,
-        verdict=verdict,
+        verdict=follows.verdict,
         version=model.versions + 1,
         bundle=evaluated.serves,
         runtime=trained.runtime,
         decision=evaluated.decision,
-        serves=won and not rolls,
-        rolls=rolls,
+        serves=follows.serves,
+        rolls=follows.rolls,
         champion_before=model.champion,
         bundle_before=model.champion_bundle,
         candidate_before=model.candidate,
         seconds=trained.seconds + evaluated.seconds,
         log=trained.log,
+        keeps=_keeps(pinned, follows, model),
+        look=evaluated.look,
+        next_look=_next_look(pinned, evaluated, arrived, follows),
+        data_time=pinned.data_time,
+        best_before=pinned.best,
+        surpasses=follows.surpasses,
+        pins=follows.pins,
+        unpins=follows.unpins,
     )
+
+
+def _keeps(pinned: RunPinned, follows: TakingOver, model: ModelState) -> bool | None:
+    """Whether the candidate that was pending stays; None if there was none, or this one wins."""
+    if model.candidate is None or follows.wins:
+        return None
+    return keeps_place(model, pinned.recipe, follows.verdict, pinned.data_time)
+
+
+def _next_look(
+    pinned: RunPinned, evaluated: Evaluated, arrived: DataArrived, follows: TakingOver
+) -> int | None:
+    if follows.verdict != "inconclusive" or evaluated.look is None:
+        return None
+    table_rows = arrived.first_row + arrived.rows
+    return due_after(pinned.spec.split, table_rows, evaluated.look.rows)
 
 
 def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Concluded:

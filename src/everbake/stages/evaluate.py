@@ -1,23 +1,71 @@
 """The third step of a run: candidate and champion on the same held-out rows."""
 
-from everbake.core.facts import DataArrived, Evaluated, RunPinned, Trained, TrainingFailed
-from everbake.ports import Failure, Ports
+from everbake.core.facts import DataArrived, Evaluated, RunPinned, TrainingFailed
+from everbake.core.look_facts import Look, LookPostponed
+from everbake.ports import Compared, Failure, Ports, TooFew
+
+_MOST_LOOKS = 200  # earlier decisions, the newest, whose rows are compared with those that judge
 
 
 def evaluate(
-    pinned: RunPinned, trained: Trained, arrived: DataArrived, ports: Ports
+    pinned: RunPinned, bundle: str, arrived: DataArrived, ports: Ports
 ) -> Evaluated | TrainingFailed:
     """The decision of the gate, or why there is none."""
     files = ports.tables.files(arrived)
-    outcome = ports.training.evaluate(pinned, trained.bundle, arrived, files)
-    if isinstance(outcome, Failure):
-        return TrainingFailed(
-            pinned.model,
-            pinned.run,
-            "evaluate",
-            outcome.code,
-            outcome.error,
-            outcome.log,
-            outcome.again,
+    earlier = _looks(pinned.model, ports)
+    outcome = ports.training.evaluate(pinned, bundle, arrived, files, earlier)
+    return _failed(pinned, outcome) if isinstance(outcome, Failure) else _found(pinned, outcome)
+
+
+def look(
+    pinned: RunPinned, arrived: DataArrived, ports: Ports
+) -> Evaluated | LookPostponed | TrainingFailed:
+    """The decision about a candidate that is pending, by all rows that can judge it by now."""
+    outcome = ports.training.look(pinned, arrived, ports.tables.files(arrived))
+    if isinstance(outcome, TooFew):
+        return LookPostponed(pinned.model, pinned.run, outcome.rows, outcome.seconds)
+    return _failed(pinned, outcome) if isinstance(outcome, Failure) else _found(pinned, outcome)
+
+
+def _found(pinned: RunPinned, compared: Compared) -> Evaluated:
+    return Evaluated(
+        model=pinned.model,
+        run=pinned.run,
+        decision=compared.decision,
+        serves=compared.serves,
+        seconds=compared.seconds,
+        look=compared.look,
+        surpasses=compared.surpasses,
+        best_broken=compared.best_broken,
+    )
+
+
+def _failed(pinned: RunPinned, failure: Failure) -> TrainingFailed:
+    return TrainingFailed(
+        pinned.model,
+        pinned.run,
+        "evaluate",
+        failure.code,
+        failure.error,
+        failure.log,
+        failure.again,
+    )
+
+
+def _looks(model: str, ports: Ports) -> tuple[Look, ...]:
+    """The ledger of looks: by which rows this model was decided about, the newest first.
+
+    Where nobody served there was nothing to compare, and no error to make.
+    """
+    rows = ports.ledger.rows("decisions", {"model": model}, newest=_MOST_LOOKS)
+    return tuple(
+        Look(
+            number=int(row["look"] or 0),
+            level=float(row["level"] or 0.0),
+            rows=int(row["rows"] or 0),
+            digest=str(row["digest"]),
+            judged=str(row["judged"]),
         )
-    return Evaluated(pinned.model, pinned.run, outcome.decision, outcome.serves, outcome.seconds)
+        for row in rows
+        if row["judged"] is not None and row["champion_before"] is not None
+    )

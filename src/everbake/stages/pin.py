@@ -1,17 +1,26 @@
 """The first step of a run: fix what it works on."""
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from everbake.core.decision import Verdict
-from everbake.core.facts import RunPinned
-from everbake.core.loop import ModelState, Retrain
+from everbake.core.facts import RunPinned, expected, step_id
+from everbake.core.look_facts import Pending
+from everbake.core.loop import PENDING, ModelState, Retrain
 from everbake.ports import Ports
+
+if TYPE_CHECKING:
+    from everbake.core.tables import Row
 
 _LOOKED_BACK = 20  # decisions, for the best value that a champion had
 
 
 def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
     """Data version, recipe, environment, champion and seed, as they are now."""
+    if order.cause_kind == PENDING:
+        return _look(order, model, ports)
     return RunPinned(
         model=order.model,
         run=order.run,
@@ -29,6 +38,47 @@ def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
         most_held_out=_most_held_out(model, ports),
         spec=model.spec,
         reached=_reached(model, ports),
+        best=model.best,
+        best_bundle=model.best_bundle,
+        data_time=_data_time(model, ports),
+    )
+
+
+def _data_time(model: ModelState, ports: Ports) -> float | None:
+    """How new the data are: when their newest version came."""
+    entry = ports.ledger.find(str(model.data_fact))
+    return None if entry is None else entry.time
+
+
+def _look(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
+    """The same for another look at a version: with the recipe that it came from."""
+    key: Row = {"model": order.model, "version": order.version}
+    version = ports.ledger.rows("versions", key)[0]
+    baked = expected(ports.ledger.find(step_id(str(version["run"]), "pin")), RunPinned)
+    looks = ports.ledger.rows("decisions", key)
+    last = max(looks, key=lambda row: int(row["n"] or 0))
+    judged = last["judged"]
+    return replace(
+        baked,
+        run=order.run,
+        cause=order.cause,
+        cause_kind=order.cause_kind,
+        attempt=order.attempt,
+        data_version=model.data_version,
+        champion=model.champion,
+        champion_bundle=model.champion_bundle,
+        environment=ports.training.environment(baked.snapshot),
+        best=model.best,
+        best_bundle=model.best_bundle,
+        data_time=_data_time(model, ports),
+        pending=Pending(
+            version=int(version["version"] or 0),
+            bundle=str(version["bundle"]),
+            runtime=str(version["runtime"]),
+            look=len(looks) + 1,
+            rows=int(last["rows"] or 0),
+            judged=None if judged is None else str(judged),
+        ),
     )
 
 

@@ -1,22 +1,16 @@
 """What the listing commands report, read off the projections: nothing is computed again."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from everbake.core.tables import Row
 from everbake.ports import Reader
-from everbake.views.outcomes import SCHEMA, decision, in_rollout, quarantine_entry
+from everbake.views.looks import pending
+from everbake.views.moments import moment
+from everbake.views.outcomes import SCHEMA, decision_about, in_rollout, quarantine_entry
 
 MOST = 1_000  # entries of a list, unless more are asked for
-
-
-def moment(seconds: object) -> str | None:
-    """ISO 8601 in UTC, None for None."""
-    if not isinstance(seconds, int | float):
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def status(reader: Reader, model: str | None = None) -> dict[str, Any]:
@@ -35,6 +29,8 @@ def _model(reader: Reader, row: Row) -> dict[str, Any]:
         "champion": row["champion"],
         "candidate": row["candidate"] if beside is None else beside["version"],
         "stage": _stage(row) if beside is None else beside["kind"],
+        "best": row["best"],
+        "pending": pending(reader, row),
         "fresh": _fresh(reader, row, len(waiting)),
         "good": _good(reader, row),
         "safe": _safe(reader, row),
@@ -67,8 +63,7 @@ def _good(reader: Reader, row: Row) -> dict[str, str]:
     """The champion's value on its own held-out rows, as it was judged."""
     if row["champion"] is None:
         return _light("unknown", "nothing serves yet")
-    versions = reader.rows("versions", {"model": row["model"], "version": row["champion"]})
-    judged = decision(reader, str(versions[0]["run"])) if versions else None
+    judged = decision_about(reader, str(row["model"]), int(row["champion"]))
     if judged is None or judged["metric"]["candidate"] is None:
         return _light("unknown", "the champion was not scored")
     metric = judged["metric"]
@@ -96,10 +91,14 @@ def _light(state: str, detail: str) -> dict[str, str]:
 def versions(reader: Reader, model: str, limit: int = MOST) -> dict[str, Any]:
     """The versions of a model, the newest first; `more` says whether there are older ones."""
     rows = reader.rows("versions", {"model": model}, newest=limit + 1)
+    known = reader.rows("models", {"model": model})
+    waits = pending(reader, known[0]) if known else None
     listed = [
         {
             "version": row["version"],
             "state": row["state"],
+            "best": bool(known) and row["version"] == known[0]["best"],
+            "pending": waits if waits and waits["version"] == row["version"] else None,
             "run": row["run"],
             "digest": row["bundle"],
             "time": moment(row["time"]),

@@ -6,6 +6,7 @@ import msgspec
 
 from everbake.core.tables import Row
 from everbake.ports import Reader
+from everbake.views.looks import pending
 
 SCHEMA = 1
 
@@ -29,6 +30,8 @@ def data_outcome(  # noqa: PLR0913 - one parameter for each thing that is report
         "quarantined": quarantine is not None,
         "quarantine": None if quarantine is None else quarantined(reader, model, quarantine),
         **run_outcome(reader, run),
+        "looks": looked(reader, model, data_version),
+        "pending": _pending(reader, model),
         "rollout": in_rollout(reader, model),
     }
     if duplicate:
@@ -49,17 +52,38 @@ def run_outcome(reader: Reader, run: str | None) -> dict[str, Any]:
     return {"run": told, "decision": decision(reader, run)}
 
 
+def _pending(reader: Reader, model: str) -> dict[str, Any] | None:
+    rows = reader.rows("models", {"model": model})
+    return pending(reader, rows[0]) if rows else None
+
+
+def looked(reader: Reader, model: str, data_version: int | None) -> list[dict[str, Any]]:
+    """The looks at pending candidates that a data version made due, with their decisions."""
+    key: Row = {"model": model, "data_version": data_version, "cause_kind": "pending"}
+    rows = reader.rows("runs", key) if data_version is not None else []
+    ended = sorted(rows, key=lambda row: int(row["n"] or 0))
+    return [run_outcome(reader, str(row["run"])) for row in ended]
+
+
 def decision(reader: Reader, run: str) -> dict[str, Any] | None:
     """A run's decision with the version that it is about."""
     rows = reader.rows("decisions", {"run": run})
-    if not rows:
-        return None
-    judged: dict[str, Any] = msgspec.json.decode(str(rows[0]["decision"]))
+    return _decision(rows[0]) if rows else None
+
+
+def decision_about(reader: Reader, model: str, version: int) -> dict[str, Any] | None:
+    """The newest decision about a version: of the run that made it, or of the last look at it."""
+    rows = reader.rows("decisions", {"model": model, "version": version}, newest=1)
+    return _decision(rows[0]) if rows else None
+
+
+def _decision(row: Row) -> dict[str, Any]:
+    judged: dict[str, Any] = msgspec.json.decode(str(row["decision"]))
     return {
         "verdict": judged["verdict"],
         "code": judged["code"],
-        "version": rows[0]["version"],
-        "champion_before": rows[0]["champion_before"],
+        "version": row["version"],
+        "champion_before": row["champion_before"],
         "because": judged["because"],
         "metric": judged["metric"],
         "checks": judged["checks"],

@@ -9,7 +9,7 @@ from everbake.core.rollout.assessing import Assessment
 from everbake.core.rollout.plan import Plan
 from everbake.core.tables import Row
 from everbake.ports import Reader
-from everbake.views.lists import moment
+from everbake.views.moments import moment
 
 
 def newest(reader: Reader, model: str, version: int) -> Row | None:

@@ -11,9 +11,17 @@ import pytest
 
 from everbake import AtLeast, Events, Gate, TimeSplit
 from everbake.core.dataset import Column
-from everbake.core.spec import Ranked
-from everbake.core.work import CheckOrder, JudgeOrder, Model, ScoreOrder, SessionOrder, TrainOrder
+from everbake.core.work import (
+    CheckOrder,
+    FreshOrder,
+    JudgeOrder,
+    Model,
+    ScoreOrder,
+    SessionOrder,
+    TrainOrder,
+)
 from everbake.errors import RecipeError, UserCodeError
+from everbake.host.freshness import fresh_rows
 from everbake.host.ranking.judging import judge_ranking
 from everbake.host.ranking.scoring import score_ranking
 from everbake.host.ranking.training import train_ranking
@@ -59,29 +67,32 @@ def saved(shop, step, form):
     return Model(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), form)
 
 
-def scored(shop, champion, form, ranked):
-    judge = str(shop.folder / "train" / "judge.npy")
-    order = ScoreOrder(
-        "shop", shop.files(), len(shop.events), judge, saved(shop, "before", form), ranked
-    )
-    return score_ranking(order, ranked, shop.context("score", champion))
+def scored(shop, recipe, form, ranked, step="before", judge="train"):
+    """The file with a model's lists for the users of the events that judge."""
+    judge = str(shop.folder / judge / "judge.npy")
+    model = saved(shop, step, form)
+    order = ScoreOrder("shop", shop.files(), len(shop.events), judge, model, ranked)
+    context = shop.context(f"score-{step}", recipe)
+    assert score_ranking(order, ranked, context)["rows"] == len(np.load(judge))
+    return str(context.work / "answers.npy")
 
 
-def judged(shop, recipe, report, champion=None):
-    folder = shop.folder / "train"
-    order = JudgeOrder(
-        model="shop",
-        files=shop.files(),
-        rows=len(shop.events),
-        judge=str(folder / "judge.npy"),
-        truth="",
-        candidate=str(folder / "answers.npy"),
-        champion=champion,
-        checks=report.checks,
-        has_champion=champion is not None,
-        trained=str(folder / "trained.bin"),
-    )
-    return judge_ranking(order, shop.context("judge", recipe))
+def judged(shop, recipe, report, champion=None, step="train", **changes):
+    folder = shop.folder / step
+    order = {
+        "model": "shop",
+        "files": shop.files(),
+        "rows": len(shop.events),
+        "judge": str(folder / "judge.npy"),
+        "truth": "",
+        "candidate": str(folder / "answers.npy"),
+        "champion": champion,
+        "checks": report.checks,
+        "has_champion": champion is not None,
+        "trained": str(shop.folder / "train" / "trained.bin"),
+    }
+    order = JudgeOrder(**{**order, **changes})
+    return judge_ranking(order, shop.context("judge", recipe)).decision
 
 
 def test_a_candidate_is_trained_before_the_period_that_judges_it(busy):
@@ -121,15 +132,39 @@ def test_the_lists_of_the_better_model_win(busy):
     before = trained(busy, popular, "before", rows=600)
     known = str(busy.folder / "before" / "trained.bin")
     report = trained(busy, personal, champion_rows=known)
-    assert scored(busy, popular, before.form, personal.ranked)["rows"] == report.held_out
-    champion = str(busy.folder / "score" / "answers.npy")
+    champion = scored(busy, popular, before.form, personal.ranked)
     decision = judged(busy, personal, report, champion)
     assert (decision["verdict"], decision["code"]) == ("promoted", "better")
+    # Users without an event in training are looked at apart, whether or not one asks for it.
+    segments = {each["name"]: each["n"] for each in decision["segments"]}
+    assert segments == {"cold_start = no": USERS, "cold_start = yes": 10}
     # The champion's events judge nobody.
     judge = np.load(busy.folder / "train" / "judge.npy")
     assert not unpack_rows((busy.folder / "before" / "trained.bin").read_bytes())[
         judge[judge < 600]
     ].any()
+
+
+def test_a_pending_candidate_is_judged_by_later_events_and_beside_the_best(busy):
+    popular, personal = busy.recipe(), busy.recipe(train=favourites, recommend=by_user)
+    trained(busy, personal, rows=600)
+    report = trained(busy, popular, "before", rows=600)
+    known = [str(busy.folder / step / "trained.bin") for step in ("train", "before")]
+    order = FreshOrder("shop", busy.files(), len(busy.events), known[0], (known[1],))
+    found = fresh_rows(order, busy.context("fresh", personal))
+    places = np.load(busy.folder / "fresh" / "judge.npy")
+    assert found.rows == len(places) > len(np.load(busy.folder / "train" / "judge.npy"))
+    assert all(busy.events[place][2] >= 10 for place in places)
+    lists = [
+        scored(busy, recipe, report.form, personal.ranked, step, "fresh")
+        for recipe, step in ((personal, "train"), (popular, "before"))
+    ]
+    decision = judged(busy, personal, report, lists[1], "fresh", candidate=lists[0], best=lists[1])
+    assert (decision["verdict"], decision["code"]) == ("promoted", "better")
+    assert decision["best"]["difference"] == decision["metric"]["difference"]
+    mute = judged(busy, personal, report, lists[1], "fresh", candidate=None)
+    assert (mute["verdict"], mute["code"]) == ("rejected", "bad_output")
+    assert f"on {decision['metric']['n']} of {decision['metric']['n']} users" in mute["because"]
 
 
 def test_guardrails_know_the_catalogue(busy):
@@ -190,7 +225,7 @@ def test_a_champion_may_name_an_item_twice(busy):
     before = trained(busy, recipe, "before")
     trained(busy, recipe)
     twice = busy.recipe(recommend=lambda model, users, k: [["i0", "i0"] for _ in users])
-    assert scored(busy, twice, before.form, recipe.ranked)["rows"] > 0
+    assert np.load(scored(busy, twice, before.form, recipe.ranked)).shape[1] == 3
 
 
 def test_users_and_items_must_be_named(busy):
@@ -254,9 +289,3 @@ def test_requests_get_lists_of_the_length_they_ask_for(busy):
         session.join()
     assert [len(items) for items in reply["predictions"]] == [2, 8, 2]
     assert sorted(lengths, key=str) == [(["new"], 10), (["u1", "u2"], 2)]
-
-
-def test_a_recipe_says_by_what_it_is_judged(shop):
-    gate = Gate(ndcg(5), guardrails=[AtLeast(coverage(20), 0.1)])
-    assert shop.recipe(gate=gate).ranked == Ranked(Events("user", "item", "day"), 20)
-    assert shop.recipe(gate=Gate(len, better="higher")).ranked.k == 10

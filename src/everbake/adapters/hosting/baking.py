@@ -12,6 +12,7 @@ from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.spec import RecipeSpec
 from everbake.core.work import TrainOrder, TrainReport
+from everbake.errors import HealthError
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
 
@@ -40,6 +41,7 @@ class Baker:
             champion_rows=self._champion_rows(pinned),
             most_held_out=pinned.most_held_out,
             refit=step == "refit",
+            best_rows=self.best_rows(pinned),
             threshold=None if judged is None else self.read(judged).threshold,
         )
         return self._jobs.run(pinned, step, order, own_code(pinned))
@@ -80,12 +82,28 @@ class Baker:
         """The bundle behind a digest."""
         return Bundle.decode(self._blobs.get(bundle))
 
+    def trained_rows(self, bundle: str) -> str:
+        """The file with the set of rows that a version was trained on.
+
+        Raises:
+            HealthError: it is gone, or damaged.
+        """
+        rows = self.read(bundle).trained_rows
+        self._blobs.get(rows)
+        return str(self._blobs.path(rows))
+
     def _champion_rows(self, pinned: RunPinned) -> str | None:
-        if pinned.champion_bundle is None:
+        bundle = pinned.champion_bundle
+        return None if bundle is None else self.trained_rows(bundle)
+
+    def best_rows(self, pinned: RunPinned) -> str | None:
+        """The same of the best version so far; None if it is the champion, or damaged."""
+        if pinned.best_bundle in (None, pinned.champion_bundle):
             return None
-        champion = self.read(pinned.champion_bundle)
-        self._blobs.get(champion.trained_rows)
-        return str(self._blobs.path(champion.trained_rows))
+        try:
+            return self.trained_rows(str(pinned.best_bundle))
+        except HealthError:
+            return None  # it cannot judge anybody any more, and its evaluation says so
 
     def _bundle(
         self,

@@ -43,7 +43,7 @@ def answer_files(
         bundle.runtime if _compiled(bundle) else "native",
         _path(blobs, bundle.runtime_data) if _compiled(bundle) else None,
         asked,
-        None if bundle.threshold is None else bundle.threshold.value,
+        _cut(bundle),
     )
     limits = JobLimits(_MEMORY, math.inf, asked.threads)
     with work.passing(f"batch-{uuid.uuid4().hex}") as folder:
@@ -65,7 +65,7 @@ def judge_replay(bundle: Bundle, labelled: Path, places: tuple[Hosts, Work]) -> 
         UserCodeError: the recipe's metric raised, or has no value.
     """
     hosts, work = places
-    order = ReplayOrder(bundle.model, str(labelled))
+    order = ReplayOrder(bundle.model, str(labelled), _cut(bundle))
     with work.passing(f"judge-{uuid.uuid4().hex}") as folder:
         outcome = hosts.get(bundle.snapshot, bundle.source).run(
             "replay",
@@ -94,6 +94,10 @@ def _reported(outcome: JobOutcome, kind: type[T], where: str) -> T:
 def _compiled(bundle: Bundle) -> bool:
     """Whether the compiled runtime answers: not where the model itself is faster on many rows."""
     return bundle.runtime_data is not None and bundle.native_above is None
+
+
+def _cut(bundle: Bundle) -> float | None:
+    return None if bundle.threshold is None else bundle.threshold.value
 
 
 def _path(blobs: Blobs, blob: str | None) -> str:

@@ -15,6 +15,9 @@ from everbake.core.redact import kept
 from everbake.ports import Blobs
 from everbake.wire import OUTPUT, JobLimits, JobOutcome
 
+# Steps that are another one's job, in a folder of their own.
+_JOBS = {"refit": "train", "best": "score", "own": "score"}
+
 
 class RunJobs:
     """Does the jobs of runs in the hosts of their code; each leaves its result in a folder."""
@@ -56,7 +59,7 @@ class RunJobs:
         spec = pinned.spec
         with _lines(self._narrate) as narrate:
             outcome = host.run(
-                "train" if step == "refit" else step,
+                _JOBS.get(step, step),
                 msgspec.json.encode(order),
                 work=folder,
                 limits=JobLimits(spec.memory_bytes, spec.time_seconds, spec.threads),

@@ -15,8 +15,9 @@ from everbake.adapters.hosting.judging import Judging
 from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.contract import Contract, Parsed, ParseOrder
 from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.look_facts import Look
 from everbake.errors import Retry, Stop
-from everbake.ports import Batch, Blobs, Compared, Failure, TrainedModel
+from everbake.ports import Batch, Blobs, Compared, Failure, TooFew, TrainedModel
 from everbake.wire import JobLimits
 
 _PARSE_LIMITS = JobLimits(4 * 2**30, 6 * 3600.0, os.cpu_count() or 1)
@@ -79,10 +80,21 @@ class HostTraining:
         return self._baker.bake(pinned, arrived, files)
 
     def evaluate(
-        self, pinned: RunPinned, bundle: str, arrived: DataArrived, files: Sequence[str]
+        self,
+        pinned: RunPinned,
+        bundle: str,
+        arrived: DataArrived,
+        files: Sequence[str],
+        earlier: Sequence[Look],
     ) -> Compared | Failure:
         """Compare the candidate with the champion, and refit a winner."""
-        return self._judging.evaluate(pinned, bundle, arrived, files)
+        return self._judging.evaluate(pinned, bundle, arrived, files, earlier)
+
+    def look(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
+    ) -> Compared | TooFew | Failure:
+        """Compare a candidate that is pending with the champion, and refit a winner."""
+        return self._judging.look(pinned, arrived, files)
 
     def cancel(self, run: str) -> None:
         """Kill the job of a run; the run ends as failed."""

@@ -19,7 +19,7 @@ from everbake.core.gate.losses import (
 )
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import Scorer, is_composite, is_numeric
-from everbake.core.metrics import Metric, known_metric, positives
+from everbake.core.metrics import Metric, known_metric, positives, usual
 from everbake.errors import UsageError, UserCodeError
 
 NEW, IN_USE = "the new model", "the model in use"
@@ -114,6 +114,8 @@ class Duel:
 
 def undefined(metric: Metric, y: Array) -> str | None:
     """Why the metric has no value on these outcomes, or None."""
+    if metric.wants == "decisions" and not usual(y):
+        return one_outcome(metric.name, y)  # of one label nobody can say which one it is
     if metric.kind not in {*TWO_CLASS, "explained"}:
         return None
     return one_outcome(metric.name, y, "outcomes that differ" * (metric.kind == "explained"))
@@ -177,8 +179,8 @@ def facing(held: HeldOut, rules: Rules) -> Duel:
     if held.champion is None:
         raise ValueError("nothing to compare with")
     metric = effective(rules)
-    before = seen_by(metric, held.champion, held.thresholds[0])
-    after = seen_by(metric, held.candidate, held.thresholds[1])
+    before = seen_by(metric, held.champion, held.y, held.thresholds[0])
+    after = seen_by(metric, held.candidate, held.y, held.thresholds[1])
     step = rounding(held.y, before, after)
     losses = row_losses(metric, Pair(held.y, before, after, held.weights), step)
     if losses is not None and metric.kind == "share" and not right_or_wrong(losses):
@@ -217,9 +219,12 @@ def log_loss_duel(pair: Duel) -> Duel | None:
     """The same duel under log loss, if both models answer with probabilities."""
     metric, y = known_metric("log_loss"), pair.held.y
     told = _one_known_class(y) or len(np.unique(y)) == BINARY
-    if metric is None or not (told and _probable(pair.before) and _probable(pair.after)):
+    before, after = pair.held.champion, pair.held.candidate  # the scores, if the models decide
+    if metric is None or before is None:
         return None
-    answers = Pair(pair.held.y, pair.before, pair.after, pair.held.weights)
+    if not (told and _probable(before) and _probable(after)):
+        return None
+    answers = Pair(pair.held.y, before, after, pair.held.weights)
     losses = row_losses(metric, answers, pair.rounding)
     return None if losses is None else replace(pair, metric=metric, losses=losses).revalued()
 

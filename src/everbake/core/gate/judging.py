@@ -43,7 +43,7 @@ def judge_rows(given: Given, rules: Rules) -> Decision:
 
 def _judged(given: Given, rules: Rules) -> Decision:
     held = held_out(given, rules.seed)
-    fault = fault_of(held.candidate, held.y, rules)
+    fault = fault_of(held.candidate, held.y, rules, held.thresholds[1])
     if fault is not None:
         return conclude(held, rules, Parts(Outcome(_bad_output(held, fault), rules.name)))
     known = held.where(present(held.y), "{} rows without a known outcome were left out.")
@@ -85,7 +85,7 @@ def _alone(held: HeldOut, rules: Rules) -> tuple[float | None, str]:
     if reason is not None:
         return None, reason
     scorer = scorer_of(held, rules)
-    answers = seen_by(metric, held.candidate, held.thresholds[1])
+    answers = seen_by(metric, held.candidate, held.y, held.thresholds[1])
     try:
         value = scorer.finite(score(metric, scorer, answers, NEW), NEW)
     except UserCodeError as error:
@@ -116,7 +116,7 @@ def _against(held: HeldOut, given: Given, rules: Rules) -> Decision:
 
 def _beside_champion(held: HeldOut, rules: Rules) -> tuple[HeldOut, Outcome]:
     """The comparison with the model in use, and the rows that it rests on."""
-    fault = _fault(held.champion, held, rules)
+    fault = _fault(held.champion, 0, held, rules)
     if fault is not None and not fault.usable.any():
         held = replace(held, champion=None)
         return held, _first(held, rules, _broken(held, fault))
@@ -129,11 +129,11 @@ def _beside_champion(held: HeldOut, rules: Rules) -> tuple[HeldOut, Outcome]:
     return held, outcome
 
 
-def _fault(answers: Array | None, held: HeldOut, rules: Rules) -> Fault | None:
+def _fault(answers: Array | None, which: int, held: HeldOut, rules: Rules) -> Fault | None:
     """What is wrong with another model's answers; without any, all of them."""
     if answers is None:
         return Fault(np.zeros(held.n, dtype=np.bool_), "not one answer a row")
-    return fault_of(answers, held.y, rules)
+    return fault_of(answers, held.y, rules, held.thresholds[which])
 
 
 def _without(held: HeldOut, fault: Fault, whose: str) -> HeldOut:
@@ -161,7 +161,7 @@ def _with_best(parts: Parts, held: HeldOut, name: str, rules: Rules) -> Parts:
 
 def _beside_best(held: HeldOut, name: str, rules: Rules) -> Outcome | None:
     """The comparison with the best model so far; None where that has no valid answers."""
-    fault = _fault(held.best, held, rules)
+    fault = _fault(held.best, 2, held, rules)
     if fault is not None and not fault.usable.any():
         return None
     if fault is not None:

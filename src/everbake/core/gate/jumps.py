@@ -14,22 +14,22 @@ from everbake.core.decision import Check, Decision
 from everbake.core.gate.answers import effective
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.wording import figure
-from everbake.core.work import Earlier
+from everbake.core.work import Precedent
 
 _LEFT = 0.5  # share of the distance to the best value that learning cannot undercut
 _CHANGED = 0.1  # share of the label by which what a column tells must have changed to be named
 _NAMED = 3  # columns at most
 
 
-def jump_check(decision: Decision, rules: Rules, earlier: Earlier) -> Check | None:
+def jump_check(decision: Decision, rules: Rules, precedent: Precedent) -> Check | None:
     """A `warn` that names the suspect columns; None where there is no jump."""
-    if earlier.doubled or decision.metric != rules.name or decision.interval is None:
+    if precedent.doubled or decision.metric != rules.name or decision.interval is None:
         return None
     now = _distance(decision.candidate, rules)
-    before = min(_distance(value, rules) for value in (decision.champion, earlier.value))
+    before = min(_distance(value, rules) for value in (decision.champion, precedent.value))
     if not isfinite(before) or now > _LEFT * before or decision.interval[0] <= 0:
         return None
-    suspects = _suspects(earlier)
+    suspects = _suspects(precedent)
     if suspects is None:
         return None
     names, why = suspects
@@ -51,14 +51,14 @@ def _distance(value: float | None, rules: Rules) -> float:
     return gap if isfinite(gap) and gap >= 0 else inf
 
 
-def _suspects(earlier: Earlier) -> tuple[tuple[str, ...], str] | None:
+def _suspects(precedent: Precedent) -> tuple[tuple[str, ...], str] | None:
     """The columns to look at, and why these; None where the recipe alone can be the reason."""
-    new = [each for each in earlier.told if each.column in earlier.new]
-    if new or earlier.new:
+    new = [each for each in precedent.told if each.column in precedent.new]
+    if new or precedent.new:
         listed = [f"{each.column} (tells {_percent(each.share)} alone)" for each in new[:_NAMED]]
-        names = tuple(each.column for each in new[:_NAMED]) or earlier.new[:_NAMED]
+        names = tuple(each.column for each in new[:_NAMED]) or precedent.new[:_NAMED]
         return names, f"new to the model: {', '.join(listed or names)}"
-    changed = sorted(earlier.told, key=lambda each: -each.change)[:_NAMED]
+    changed = sorted(precedent.told, key=lambda each: -each.change)[:_NAMED]
     changed = [each for each in changed if each.change >= _CHANGED]
     if changed:
         listed = [
@@ -67,9 +67,9 @@ def _suspects(earlier: Earlier) -> tuple[tuple[str, ...], str] | None:
         ]
         why = f"other shares are told alone than before: {', '.join(listed)}"
         return tuple(each.column for each in changed), why
-    if earlier.edited:
+    if precedent.edited:
         return None
-    names = tuple(each.column for each in earlier.told[:1])
+    names = tuple(each.column for each in precedent.told[:1])
     strongest = f"; {names[0]} tells the most alone" if names else ""
     return names, f"no column is new or tells another share than before{strongest}"
 

@@ -56,7 +56,10 @@ def row_losses(metric: Metric, pair: Pair, step: Rounding) -> Losses | None:
     """The losses under both models, or None where the metric or the answers have none."""
     if metric.row_loss is None or not (metric.cut is not None or _fits(metric, pair)):
         return None
-    both = [_a_row(metric.row_loss(pair.y, answers)) for answers in (pair.before, pair.after)]
+    with np.errstate(all="ignore"):  # the metric itself tells what it cannot take
+        both = [_a_row(metric.row_loss(pair.y, answers)) for answers in (pair.before, pair.after)]
+    if not all(np.all(np.isfinite(loss)) for loss in both):
+        return None
     means = average(both[0], pair.weights), average(both[1], pair.weights)
     largest = float("nan")
     if metric.scale != "none":

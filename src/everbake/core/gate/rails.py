@@ -40,7 +40,7 @@ class Gauge:
         of, held = self.measured, self.measured.held
         if held.champion is None:
             return None
-        answers = seen_by(of.metric, held.champion, held.thresholds[0])
+        answers = seen_by(of.metric, held.champion, held.y, held.thresholds[0])
         try:
             return self.rail.holds(score(of.metric, of.scorer, answers, IN_USE))
         except UserCodeError:
@@ -66,7 +66,7 @@ def _read(rail: Rail, held: HeldOut, confidence: float | None, *, tied: bool) ->
     scorer = Scorer(rail.name, rail.metric, held.y, held.rows, held.weights)
     told = ", not weighted," if held.weights is not None and not scorer.takes_weights else ""
     held = replace(held, weights=scorer.weights)
-    answers = seen_by(metric, held.candidate, held.thresholds[1])
+    answers = seen_by(metric, held.candidate, held.y, held.thresholds[1])
     value = score(metric, scorer, answers, NEW)
     rows = wording.row_count(held.n)
     if not isfinite(value):

@@ -35,6 +35,7 @@ _FEWEST_DIFFERENCES = 6
 _MOST_JUDGED = 1000  # levels of a column, the largest first
 _MOST_LISTED = 200  # segments in a record, the most doubtful first
 _LONE = 10  # levels of a column that are too small are listed by name up to so many
+_SMALL = 0.0001  # a probability below it is told as such
 _RESAMPLES = 500  # of a segment: its standard error to within 3 %
 
 
@@ -180,8 +181,7 @@ def _ruling(told: Sequence[Segment], judged: Sequence[Judged]) -> Ruling | None:
     hurt = [pair for pair in pairs if pair[0].state == "hurt"]
     if hurt:
         segment, each = min(hurt, key=lambda pair: (pair[0].p, pair[0].difference))
-        p = f"{segment.p:.2g}"
-        known = f"p = {p} after correction for {_segments(len(told))}"
+        known = f"{_chance(segment.p or 0.0)} after correction for {_segments(len(told))}"
         text = f"{_gets(segment, each)} ({known}){_others(len(hurt) - 1, 'hurt')}"
         return Ruling("rejected", "segment_hurt", text, segment.difference)
     open_ = [pair for pair in pairs if pair[0].state == "open"]
@@ -197,6 +197,10 @@ def _ruling(told: Sequence[Segment], judged: Sequence[Judged]) -> Ruling | None:
 def _gets(segment: Segment, each: Judged) -> str:
     size = each.amounts.size(each.interval.difference)
     return f"segment {segment.name} gets worse by {size} on {segment.n} rows"
+
+
+def _chance(p: float) -> str:
+    return f"p = {p:.2g}" if p >= _SMALL else f"p < {_SMALL}"
 
 
 def _segments(count: int) -> str:

@@ -1,6 +1,7 @@
 """`everbake.judge`: the gate on plain arrays, with no project and no disk."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,40 +82,24 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
     >>> judge([2, 4], [2, 4], [2, 4], metric=mean_squared_error).verdict
     'promoted'
     """
-    if not callable(metric):
-        raise UsageError("EB052", f"metric is {metric!r}, not a function", mend="pass a function")
-    declared = tuple(segments or ())
-    rules = Rules(
-        name=metric_name(metric),
-        metric=metric,
-        better=direction(metric, better),
-        rule=rule,
-        tolerance=tolerance,
-        equal_within=tolerance / 5 if equal_within is None else equal_within,
-        min_gain=min_gain,
-        if_inconclusive=if_inconclusive,
-        guardrails=tuple(rail(guardrail) for guardrail in guardrails),
-        segments=declared,
-        all_must_pass=all_must_pass,
-        confidence=confidence,
-        seed=seed,
-    )
-    if look < 1:
-        raise UsageError("EB052", f"look is {look}", mend="count the looks at these rows from 1")
-    given = Given(
-        y_true,
-        champion,
-        candidate,
-        rows=rows,
-        weights=weights,
-        groups=groups,
-        order=order,
-        segments=_columns(segments or {}),
-        look=look,
-    )
+    _check_options(metric, look)
+    way, name = direction(metric, better), metric_name(metric)
+    equal = tolerance / 5 if equal_within is None else equal_within
+    rules = Rules(name, metric, way, rule, tolerance, equal, min_gain, if_inconclusive)
+    rules = replace(rules, guardrails=tuple(map(rail, guardrails)), confidence=confidence)
+    rules = replace(rules, segments=tuple(segments or ()), all_must_pass=all_must_pass, seed=seed)
+    columns = _columns(segments or {})
+    given = Given(y_true, champion, candidate, rows, weights, groups, order, columns, look=look)
     given = read_lists(given, rules)
     _check_arguments(as_answers(given.y), given.champion, given.candidate)
     return judge_rows(given, rules)
+
+
+def _check_options(metric: object, look: int) -> None:
+    if not callable(metric):
+        raise UsageError("EB052", f"metric is {metric!r}, not a function", mend="pass a function")
+    if look < 1:
+        raise UsageError("EB052", f"look is {look}", mend="count the looks at these rows from 1")
 
 
 def _columns(segments: Mapping[str | tuple[str, str], object]) -> dict[str, object]:

@@ -1,51 +1,53 @@
 """The job that judges a candidate of a ranking recipe by lists that were made before."""
 
-import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from everbake.core.gate import Given, Rules, judge_rows
 from everbake.core.ranking import COLD_START, Audience, bound
 from everbake.core.recipe import Recipe
-from everbake.core.work import JudgeOrder
+from everbake.core.work import JudgeOrder, JudgeReport
 from everbake.host.calling import recipe_of
 from everbake.host.judging import rules_of, with_enough
+from everbake.host.looks import Look, look_at
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.lists import decoded
 from everbake.host.ranking.period import Array, Period
 from everbake.host.ranking.training import ranked_of
 from everbake.host.rows import read_table
-from everbake.host.splitting import unpack_rows
+from everbake.host.splitting import rows_in
 
 
-def judge_ranking(order: JudgeOrder, context: JobContext) -> dict[str, object]:
-    """The decision as scripts see it; its rows are users."""
+def judge_ranking(order: JudgeOrder, context: JobContext) -> JudgeReport:
+    """The decision, whose rows are users, and its place in the ledger of looks at events."""
     recipe = recipe_of(context.recipe, order.model)
     period = _period(order, recipe)
-    given = _given(order, period, recipe)
+    look = look_at(period.events, order, context)
+    given = _given(order, period, recipe, look)
     decision = judge_rows(given, list_rules(recipe, period.audience, given))
     per_user = len(period.judge) / max(1, len(period.users))
-    return with_enough(decision, per_user).with_checks(order.checks).to_dict()
+    return look.report(with_enough(decision, per_user).with_checks(order.checks))
 
 
 def _period(order: JudgeOrder, recipe: Recipe) -> Period:
     table = read_table(order.files, order.rows)
-    known = unpack_rows(Path(order.trained).read_bytes())
-    trained = np.zeros(table.num_rows, np.bool_)
-    trained[: len(known)] = known
+    trained = rows_in([order.trained], table.num_rows)
     return Period(table, ranked_of(recipe).events, np.load(order.judge), trained)
 
 
-def _given(order: JudgeOrder, period: Period, recipe: Recipe) -> Given:
+def _given(order: JudgeOrder, period: Period, recipe: Recipe, look: Look) -> Given:
     # Without an event that the champion has not seen, it has no lists; but it is there.
     before = np.empty(0, dtype=object) if order.has_champion else None
     if order.champion is not None:
         before = _lists(order.champion, period)
-    given = given_of(period, recipe, _lists(order.candidate, period), before)
-    digest = hashlib.sha256(period.judge.tobytes()).hexdigest()
-    return replace(given, rows_digest=digest, more_rows=order.more_rows)
+    # A candidate that does not answer these events has no list that can be used.
+    lists = np.full(len(period.users), None, dtype=object)
+    if order.candidate is not None:
+        lists = _lists(order.candidate, period)
+    best = None if order.best is None else _lists(order.best, period)
+    given = replace(given_of(period, recipe, lists, before, best), best_name=order.best_name)
+    return replace(given, rows_digest=look.digest, look=look.number, more_rows=order.more_rows)
 
 
 def _lists(path: str, period: Period) -> Array:
@@ -53,7 +55,13 @@ def _lists(path: str, period: Period) -> Array:
     return decoded(codes, period.items) if len(codes) else np.empty(0, dtype=object)
 
 
-def given_of(period: Period, recipe: Recipe, candidate: Array, champion: Array | None) -> Given:
+def given_of(
+    period: Period,
+    recipe: Recipe,
+    candidate: Array,
+    champion: Array | None,
+    best: Array | None = None,
+) -> Given:
     """What the gate judges by: the users of the period who wanted something that counts."""
     wanted, audience = period.wanted(), period.audience
     segments = period.segments(recipe.gate.columns)
@@ -62,7 +70,9 @@ def given_of(period: Period, recipe: Recipe, candidate: Array, champion: Array |
         y=wanted[counts],
         champion=champion[counts] if champion is not None and len(champion) else champion,
         candidate=candidate[counts],
+        best=None if best is None else best[counts],
         rows=audience.take(counts),
+        groups=audience.users[counts],  # a row each: who follows whom means nothing
         segments={name: values[counts] for name, values in segments.items()},
     )
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "retrain": ("changing", "retrain", "Run without new data."),
     "promote": ("changing", "promote", "Make a version the champion."),
     "rollback": ("changing", "rollback", "Bring an older champion back, at once."),
+    "pin": ("changing", "pin", "Say which version no candidate may fall behind."),
     "pause": ("changing", "pause", "Start no runs until resumed."),
     "resume": ("changing", "resume", "Start runs, and let winners serve, again."),
     "cancel": ("changing", "cancel", "Kill the job of a run."),

@@ -15,7 +15,7 @@ from everbake.config.settings import load_settings
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, progress, tell
 from everbake.interfaces.render import MARKS, table
-from everbake.views.lists import moment
+from everbake.views.moments import moment
 
 _LOW_DISK = 100 * 2**20
 

@@ -174,6 +174,8 @@ def _shifting(command: str, about: str) -> click.Command:
 
 def _shifted(command: str, outcome: dict[str, Any]) -> str:
     model, now, before = outcome["model"], outcome["champion"], outcome["champion_before"]
+    if command == "pin":
+        return f"{model}@{outcome['best']} is the best so far: no candidate may fall behind it"
     if command in ("pause", "resume"):
         return f"{model}: {command}d; champion {now if now is not None else 'none yet'}"
     if outcome["rollout"] is not None:
@@ -192,6 +194,11 @@ promote = _shifting(
 rollback = _shifting(
     "rollback",
     "Bring an older champion of NAME back, at once, and hold automatic promotion.",
+)
+pin = _shifting(
+    "pin",
+    "Say which version of NAME is the best so far, behind which no candidate may fall: the "
+    "champion, if none is named.",
 )
 pause = _shifting("pause", "Start no runs of NAME until it is resumed. Data still arrive.")
 resume = _shifting("resume", "Start runs of NAME again, and let winners serve again.")

@@ -10,9 +10,16 @@ from everbake.core.tables import Row
 from everbake.engine.state import unknown_model
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, split_name, tell
-from everbake.interfaces.render import decision_lines, document, light, rollout_lines, table
+from everbake.interfaces.render import (
+    decision_lines,
+    document,
+    light,
+    look_lines,
+    rollout_lines,
+    table,
+)
 from everbake.ports import Reader
-from everbake.views import lists, outcomes
+from everbake.views import lists, looks, outcomes
 
 _SHOWN = 50
 limit_option = click.option(
@@ -49,7 +56,12 @@ def _status(told: dict[str, Any]) -> str:
     for model in told["models"]:
         champion = "none" if model["champion"] is None else f"version {model['champion']}"
         candidate = "" if model["candidate"] is None else f", candidate {model['candidate']}"
+        waits = model["pending"]
+        if waits is not None:
+            candidate += f" ({waits['next']})"
         lines.append(f"{model['name']}  {model['stage']}, champion {champion}{candidate}")
+        if model["best"] != model["champion"]:
+            lines[-1] += f", best so far version {model['best']}"
         lines += [f"  {light(name, model[name])}" for name in ("fresh", "good", "safe")]
     return "\n".join(lines)
 
@@ -70,12 +82,20 @@ def versions(project: Path, name: str, as_json: bool, limit: int | None) -> None
         lambda: table(
             heads,
             [
-                (v["version"], v["state"], v["data_version"], v["runtime"], v["run"], v["time"])
+                (v["version"], _state(v), v["data_version"], v["runtime"], v["run"], v["time"])
                 for v in told["versions"]
             ],
         ),
         as_json=as_json,
     )
+
+
+def _state(version: dict[str, Any]) -> str:
+    """The state of a version, and what comes next for one that is pending."""
+    waits, best = version["pending"], version["best"] and version["state"] != "champion"
+    more = [waits["next"]] if waits else []
+    more += ["best so far"] if best else []
+    return f"{version['state']} ({', '.join(more)})" if more else str(version["state"])
 
 
 @click.command()
@@ -118,10 +138,19 @@ def why(project: Path, name: str, as_json: bool) -> None:  # noqa: FBT001
     told = {
         "schema": outcomes.SCHEMA,
         "model": model,
-        "decision": outcomes.decision(reader, str(found[0]["run"])),
+        "decision": outcomes.decision_about(reader, model, int(found[0]["version"] or 0)),
+        "looks": looks.looks(reader, model, int(found[0]["version"] or 0)),
+        "pending": _pending(reader, found[0]),
         "rollout": _rollout(project, reader, found[0]),
     }
     tell(told, lambda: _why(told), as_json=as_json)
+
+
+def _pending(reader: Reader, version: Row) -> dict[str, Any] | None:
+    """When a version is looked at again, if it is the one that is pending."""
+    model = reader.rows("models", {"model": version["model"]})[0]
+    waits = looks.pending(reader, model)
+    return waits if waits and waits["version"] == version["version"] else None
 
 
 def _rollout(project: Path, reader: Reader, version: Row) -> dict[str, Any] | None:
@@ -153,6 +182,9 @@ def _why(told: dict[str, Any]) -> str:
             f"differing rows {evidence['differing']}, seed {evidence['seed']}"
         )
         lines += [f"  note: {note}" for note in evidence["notes"]]
+    lines += look_lines(told["looks"])
+    if told["pending"] is not None:
+        lines.append(f"  {told['pending']['next']}")
     if told["rollout"] is not None:
         lines += rollout_lines(told["rollout"])
     return "\n".join(lines)
