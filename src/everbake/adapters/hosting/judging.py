@@ -19,6 +19,7 @@ from everbake.core.work import (
     Judged,
     JudgeOrder,
     JudgeReport,
+    Precedent,
     ScoreOrder,
     TrainReport,
 )
@@ -70,6 +71,7 @@ class _Candidate:
         rows: how many they are.
         earlier: the sets of rows that have decided before.
         look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, where it is judged first.
     """
 
     bundle: str
@@ -79,6 +81,7 @@ class _Candidate:
     rows: int
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    precedent: Precedent | None = None
 
 
 class Judging:
@@ -111,6 +114,7 @@ class Judging:
             trained=str(folder / "trained.bin"),
             rows=report.rows,
             earlier=tuple(Judged(self._path(look.judged), look.rows) for look in earlier),
+            precedent=self._precedent(pinned, report),
         )
         return self._compare(_Run(pinned, arrived, tuple(files)), candidate)
 
@@ -207,6 +211,7 @@ class Judging:
             best=best.answers,
             best_name=f"version {pinned.best}",
             earlier=candidate.earlier,
+            precedent=candidate.precedent,
             look=candidate.look,
             trained=candidate.trained,
             thresholds=(
@@ -285,6 +290,19 @@ class Judging:
         if pinned.champion_bundle is None:
             return 0
         return max(0, rows - self._baker.read(pinned.champion_bundle).rows)
+
+    def _precedent(self, pinned: RunPinned, report: TrainReport) -> Precedent | None:
+        if pinned.champion_bundle is None:
+            return None
+        champion = self._baker.read(pinned.champion_bundle)
+        known = {each.name for each in champion.inputs if each.needed}
+        return Precedent(
+            value=pinned.reached,
+            doubled=report.rows >= 2 * champion.rows,
+            edited=pinned.recipe != champion.recipe,
+            new=tuple(name for name in report.needed if name not in known),
+            told=report.told,
+        )
 
     def _serves(self, run: _Run, bundle: str, report: JudgeReport) -> str | Failure:
         """The bundle that a winner serves with: its own, or one that was trained on all rows."""
