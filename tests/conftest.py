@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from everbake.core.facts import FACTS, Concluded
-from everbake.core.spec import Events, RecipeSpec
+from everbake.core.spec import CostThreshold, Events, RecipeSpec
 
 # The machine's load is no property of the code: no deadlines. A failing example prints its seed.
 settings.register_profile("everbake", deadline=None, print_blob=True)
@@ -86,6 +86,9 @@ _NAMED = {
     "rollout": st.sampled_from(["o1", "o2"]),
     "rolls": st.just(value=False),  # only a version that has a number can
     "verdict": st.sampled_from(["promoted", "rejected", "inconclusive"]),
+    "false_positive": st.sampled_from([0.5, 1.0]),
+    "false_negative": st.sampled_from([1.0, 20.0]),
+    "folds": st.sampled_from([0, 5]),
     "params": st.dictionaries(st.text(), st.integers(0, 9) | st.text()),
 }
 _PLAIN = {
@@ -95,6 +98,7 @@ _PLAIN = {
     bool: st.booleans(),
     type(None): st.none(),
     Events: st.just(Events("who", "what", "when")),  # columns must differ
+    CostThreshold: st.builds(CostThreshold, st.floats(0.5, 9), st.floats(0.5, 9)),  # above 0
 }
 
 

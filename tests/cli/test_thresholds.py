@@ -154,3 +154,33 @@ def test_a_label_of_three_outcomes_fails_the_run_in_words(project):
     told = project.json("ingest", "fraud", "odd.csv", code=8)
     assert told["run"]["error"].startswith("EB221")
     assert "3 different values" in told["run"]["error"]
+
+
+def test_the_gate_compares_what_decisions_cost(project):
+    recipe = RECIPE.format(answer=COMPILED, price=20)
+    gate = "Gate(mean_cost(false_positive=1, false_negative=20), guardrails=[{}])"
+    recipe = recipe.replace(
+        'Gate(log_loss, if_inconclusive="promote")', gate.format("AtLeast(recall_score, 0.5)")
+    )
+    recipe = recipe.replace("import log_loss", "import recall_score")
+    recipe = recipe.replace("import CostThreshold", "import AtLeast, CostThreshold").replace(
+        "\n\nCOLUMNS", "\nfrom everbake.metrics import mean_cost\n\nCOLUMNS"
+    )
+    project.write("recipe.py", recipe)
+    payments(project, "first.csv", 4000, 1)
+    first = project.json("ingest", "fraud", "first.csv")["decision"]
+    payments(project, "second.csv", 4000, 2)
+    second = project.json("ingest", "fraud", "second.csv", code=5)["decision"]
+    assert second["verdict"] == "inconclusive"  # costs of 20 on few rows tell little
+    metric, curves = second["metric"], second["curves"]
+    assert metric["name"] == "mean_cost"
+    assert metric["candidate"] == pytest.approx(curves["candidate_cost"]["cost"])
+    assert metric["champion"] == pytest.approx(curves["champion_cost"]["cost"])
+    low, high = metric["interval"]
+    assert low <= metric["difference"] <= high
+    assert second["evidence"]["method"] == "blocks"  # the rows are ordered in time
+    for told in (first, second):
+        found = {check["name"]: check["state"] for check in told["checks"]}
+        assert found["recall_score at least 0.5"] == "pass"
+    replayed = project.json("check", "fraud")["checks"]
+    assert {check["name"]: check["state"] for check in replayed}["threshold"] == "pass"

@@ -12,11 +12,19 @@ SegmentState = Literal["ok", "hurt", "open", "unknown"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at beside the metric, and what came of it."""
+    """One thing that was looked at beside the metric, and what came of it.
+
+    Attributes:
+        name: of the kind of check.
+        state: `warn` is a suspicion, `fail` a fact.
+        detail: one sentence for a person.
+        columns: the columns that it is about, the most telling first.
+    """
 
     name: str
     state: CheckState
     detail: str
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,9 @@ def _describe(_: object, context: JobContext) -> object:
     from everbake.host.rows import rows_form
 
     recipes = recipes_of(context.recipe)
+    for recipe in recipes:
+        if recipe.update is not None:
+            rows_form(recipe.update, position=1)  # an annotation that means nothing is an error
     return DescribeReport(tuple(describe(r, rows_form(r.train)) for r in recipes))
 
 

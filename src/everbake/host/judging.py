@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.decision import Decision
-from everbake.core.gate import Given, Rules, Thresholds, judge_rows, rail, with_curves
+from everbake.core.decision import Check, Decision
+from everbake.core.gate import Given, Rules, Thresholds, judge_rows, jump_check, rail, with_curves
 from everbake.core.gate.dividing import divide
 from everbake.core.gate.looks import level_of
 from everbake.core.gate.scoring import as_answers
@@ -36,11 +36,18 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
     look = look_at(table, order, context)
     rows = frame(table.take(pa.array(np.load(order.judge))))
     given = _given(order, recipe, rows, look)
-    decision = with_enough(judge_rows(given, rules_of(recipe)))
+    rules = rules_of(recipe)
+    decision = with_enough(judge_rows(given, rules))
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
     told = told_of(with_curves(decision, given, prices), period_of(recipe.data, rows))
-    return look.report(told.with_checks(order.checks))
+    return look.report(told.with_checks(_checks(order, decision, rules)))
+
+
+def _checks(order: JudgeOrder, decision: Decision, rules: Rules) -> tuple[Check, ...]:
+    """What was looked at before, and whether the verdict's gain is too good to be true."""
+    jump = None if order.precedent is None else jump_check(decision, rules, order.precedent)
+    return order.checks if jump is None else (*order.checks, jump)
 
 
 def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -91,6 +91,21 @@ def unseen(table: pa.Table, spec: RecipeSpec, learned: Mask) -> Mask:
     if learned.any():
         rows &= times >= times[learned].max()
     return _first_of_each(own_hashes(table), rows)
+
+
+def split_known(
+    table: pa.Table,
+    known: Mask,
+    spec: RecipeSpec,
+    champion: Mask | None,
+    most: int | None = None,
+) -> Held:
+    """Divide the `known` rows; all others are on no side. The rest is as for `split`."""
+    learned = None if champion is None else champion[known]
+    held = split(table.filter(pa.array(known)), spec, learned, most)
+    train, judge = np.zeros((2, table.num_rows), np.bool_)
+    train[known], judge[known] = held.train, held.judge
+    return replace(held, train=train, judge=judge)
 
 
 @dataclass(frozen=True)

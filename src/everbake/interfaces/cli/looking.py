@@ -68,18 +68,19 @@ def versions(project: Path, name: str, as_json: bool, limit: int | None) -> None
     reader = wiring.reader(project)
     known(reader, name)
     told = lists.versions(reader, name, limit or (lists.MOST if as_json else _SHOWN))
-    heads = ("version", "state", "data", "runtime", "run", "time")
-    tell(
-        told,
-        lambda: table(
-            heads,
-            [
-                (v["version"], _state(v), v["data_version"], v["runtime"], v["run"], v["time"])
-                for v in told["versions"]
-            ],
-        ),
-        as_json=as_json,
-    )
+    heads = ("version", "state", "data", "learned", "runtime", "run", "time")
+    columns = ("runtime", "run", "time")
+    lines = [
+        (v["version"], _state(v), v["data_version"], _learned(v), *(v[name] for name in columns))
+        for v in told["versions"]
+    ]
+    tell(told, lambda: table(heads, lines), as_json=as_json)
+
+
+def _learned(version: dict[str, Any]) -> str:
+    """From how many rows, and whether it was made by teaching another version some of them."""
+    rows, base = version["rows"], version["base"]
+    return f"{rows} rows" if base is None else f"version {base} + {version['new_rows']} rows"
 
 
 def _state(version: dict[str, Any]) -> str:
