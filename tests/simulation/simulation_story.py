@@ -351,8 +351,10 @@ def _timeless(fact):
     """A step of a rollout says how long the stage has lasted; a run, how new its data are."""
     if isinstance(fact, RolloutMoved | RolloutEnded):
         return replace(fact, because="", evidence="")
-    if isinstance(fact, RunPinned | Concluded):
+    if isinstance(fact, RunPinned):
         return replace(fact, data_time=None)
+    if isinstance(fact, Concluded):
+        return replace(fact, data_time=None, full_time=None)
     return fact
 
 
