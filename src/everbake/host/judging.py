@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.decision import Decision
+from everbake.core.decision import Check, Decision
 from everbake.core.gate import Given, Rules, Thresholds, judge_rows, rail, with_curves
 from everbake.core.gate.looks import level_of
 from everbake.core.metrics import metric_name
@@ -36,7 +36,20 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
     decision = with_enough(judge_rows(given, rules_of(recipe)))
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
-    return look.report(with_curves(decision, given, prices).with_checks(order.checks))
+    checks = (*order.checks, *_undecided(order, given))
+    return look.report(with_curves(decision, given, prices).with_checks(checks))
+
+
+def _undecided(order: JudgeOrder, given: Given) -> tuple[Check, ...]:
+    """That the champion has no threshold of its own, and which is taken in its place."""
+    taken, frozen = given.thresholds[0], order.thresholds[0]
+    if order.champion is None or taken is None or frozen is not None:
+        return ()
+    detail = (
+        f"the model in use has no threshold: it is taken to decide from {taken:.4g} on, "
+        "the cheapest of calibrated probabilities"
+    )
+    return (Check("champion_threshold", "warn", detail),)
 
 
 def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
