@@ -41,13 +41,25 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
     told = told_of(with_curves(decision, given, prices), period_of(recipe.data, rows))
-    return look.report(told.with_checks(_checks(order, decision, rules)))
+    return look.report(told.with_checks(_checks(order, given, decision, rules)))
 
 
-def _checks(order: JudgeOrder, decision: Decision, rules: Rules) -> tuple[Check, ...]:
-    """What was looked at before, and whether the verdict's gain is too good to be true."""
+def _checks(order: JudgeOrder, given: Given, decision: Decision, rules: Rules) -> tuple[Check, ...]:
+    """What was looked at before; a threshold that lacks; a gain that is too good to be true."""
     jump = None if order.precedent is None else jump_check(decision, rules, order.precedent)
-    return order.checks if jump is None else (*order.checks, jump)
+    return (*order.checks, *_undecided(order, given), *(() if jump is None else (jump,)))
+
+
+def _undecided(order: JudgeOrder, given: Given) -> tuple[Check, ...]:
+    """That the champion has no threshold of its own, and which is taken in its place."""
+    taken, frozen = given.thresholds[0], order.thresholds[0]
+    if order.champion is None or taken is None or frozen is not None:
+        return ()
+    detail = (
+        f"the model in use has no threshold: it is taken to decide from {taken:.4g} on, "
+        "the cheapest of calibrated probabilities"
+    )
+    return (Check("champion_threshold", "warn", detail),)
 
 
 def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
