@@ -142,6 +142,23 @@ def test_a_best_version_that_raises_is_replaced_and_the_decision_says_so(project
     assert project.json("audit", "verify")["intact"]
 
 
+@pytest.mark.parametrize("part", ["bundle", "artifact"])
+def test_a_best_version_whose_files_are_damaged_is_replaced(tide, part):
+    tide.json("promote", "tide@2", "--reason", "for the test")
+    assert tide.json("status")["models"][0]["best"] == 1
+    (first,) = [v for v in tide.json("versions", "tide")["versions"] if v["version"] == 1]
+    (damaged,) = tide.path.rglob(first["digest"])
+    if part != "bundle":
+        (damaged,) = tide.path.rglob(json.loads(damaged.read_bytes())[part])
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"no more")
+    tide.write("third.csv", list(batches())[2])
+    told = json.loads(tide.run("ingest", "tide", "third.csv", "--json").stdout)
+    checks = {check["name"]: check["state"] for check in told["decision"]["checks"]}
+    assert checks["best"] == "warn"
+    assert tide.json("status")["models"][0]["best"] == 2
+
+
 RAISES = """    if (rows["x"] > 20).any():
         raise ValueError("too far out")
     return model"""
