@@ -169,6 +169,7 @@ class RunPinned:
         pending: the version that is looked at again.
         data_time: how new the data are, in seconds since 1970.
         learning: whether the candidate is trained from scratch, or the champion taught new rows.
+        reached: the best value of the metric that a champion had in the last decisions, if any.
     """
 
     model: str
@@ -191,6 +192,7 @@ class RunPinned:
     pending: Pending | None = None
     data_time: float | None = None
     learning: Learning = Learning()
+    reached: float | None = None
 
 
 @dataclass(frozen=True)

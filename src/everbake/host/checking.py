@@ -12,17 +12,20 @@ from everbake.core.recipe import Recipe, describe
 from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError
+from everbake.host.alone import survey
 from everbake.host.artifacts import load, save
 from everbake.host.calling import predict, recipe_of, train, with_features
 from everbake.host.candidates import taught
 from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, split
+from everbake.host.splitting import Held, split, split_known
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
-from everbake.host.training import check_columns, truth_of
+from everbake.host.training import check_columns, known_rows, truth_of
+from everbake.host.updating import Lesson
 
 SAMPLE = 1_000
 _FEWEST = 2  # rows to train on one and update by another
@@ -42,7 +45,17 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
         return CheckReport((declared, Check("data", "fail", str(error))))
     sample = table.slice(max(0, table.num_rows - SAMPLE))
     trial = _Trial(recipe, context, sample, split(sample, _spec(recipe), None))
-    return CheckReport((declared, *trial.run()))
+    return CheckReport((declared, *trial.run(), *_leakage(recipe, table)))
+
+
+def _leakage(recipe: Recipe, table: pa.Table) -> tuple[Check, ...]:
+    """On all rows: what a sample is too small to show. Every column may come to be used."""
+    held = split_known(table, known_rows(recipe, table), _spec(recipe), None)
+    found = survey(table, recipe.data)
+    lesson = Lesson(held.train, held.train)
+    return split_checks(table, held, lesson, recipe) + column_checks(
+        found, recipe, table.column_names
+    )
 
 
 def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec

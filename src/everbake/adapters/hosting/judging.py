@@ -1,7 +1,7 @@
 """Judging a candidate: everybody's answers on the rows that judge it, verdict, and refit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from everbake.core.work import (
     Judged,
     JudgeOrder,
     JudgeReport,
+    Precedent,
     ScoreOrder,
     TrainReport,
 )
@@ -70,6 +71,7 @@ class _Candidate:
         rows: how many they are.
         earlier: the sets of rows that have decided before.
         look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, where it is judged first.
     """
 
     bundle: str
@@ -79,6 +81,7 @@ class _Candidate:
     rows: int
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    precedent: Precedent | None = None
 
 
 class Judging:
@@ -111,6 +114,7 @@ class Judging:
             trained=str(folder / "trained.bin"),
             rows=report.rows,
             earlier=tuple(Judged(self._path(look.judged), look.rows) for look in earlier),
+            precedent=self._precedent(pinned, report),
         )
         return self._compare(_Run(pinned, arrived, tuple(files)), candidate)
 
@@ -124,9 +128,9 @@ class Judging:
         outcome, log = self._jobs.run(pinned, "fresh", self._fresh(run, pending), own_code(pinned))
         if (failure := failure_of(outcome, log)) is not None:
             return failure
-        there = report_of(outcome, FreshReport).rows
-        if there < rows_wanted(pending.rows):
-            return TooFew(there, outcome.seconds)
+        there = report_of(outcome, FreshReport)
+        if there.rows < rows_wanted(pending.rows):
+            return TooFew(there.rows, outcome.seconds)
         folder = self._jobs.folder(pinned.run, "fresh")
         scored = self._pending(run, pending, folder)
         if isinstance(scored, Failure):
@@ -134,7 +138,7 @@ class Judging:
         candidate = _Candidate(
             bundle=pending.bundle,
             folder=folder,
-            scored=scored,
+            scored=replace(scored, checks=there.checks + scored.checks),
             trained=self._baker.trained_rows(pending.bundle),
             rows=self._baker.read(pending.bundle).rows,
             look=pending.look,
@@ -207,6 +211,7 @@ class Judging:
             best=best.answers,
             best_name=f"version {pinned.best}",
             earlier=candidate.earlier,
+            precedent=candidate.precedent,
             look=candidate.look,
             trained=candidate.trained,
             thresholds=(
@@ -285,6 +290,19 @@ class Judging:
         if pinned.champion_bundle is None:
             return 0
         return max(0, rows - self._baker.read(pinned.champion_bundle).rows)
+
+    def _precedent(self, pinned: RunPinned, report: TrainReport) -> Precedent | None:
+        if pinned.champion_bundle is None:
+            return None
+        champion = self._baker.read(pinned.champion_bundle)
+        known = {each.name for each in champion.inputs if each.needed}
+        return Precedent(
+            value=pinned.reached,
+            doubled=report.rows >= 2 * champion.rows,
+            edited=pinned.recipe != champion.recipe,
+            new=tuple(name for name in report.needed if name not in known),
+            told=report.told,
+        )
 
     def _serves(self, run: _Run, bundle: str, report: JudgeReport) -> str | Failure:
         """The bundle that a winner serves with: its own, or one that was trained on all rows."""
