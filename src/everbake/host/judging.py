@@ -37,17 +37,29 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
     rows = frame(table.take(pa.array(np.load(order.judge))))
     given = _given(order, recipe, rows, look)
     rules = rules_of(recipe)
-    decision = with_enough(judge_rows(given, rules))
+    decision = with_enough(judge_rows(given, rules), rules.rule)
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
     told = told_of(with_curves(decision, given, prices), period_of(recipe.data, rows))
-    return look.report(told.with_checks(_checks(order, decision, rules)))
+    return look.report(told.with_checks(_checks(order, given, decision, rules)))
 
 
-def _checks(order: JudgeOrder, decision: Decision, rules: Rules) -> tuple[Check, ...]:
-    """What was looked at before, and whether the verdict's gain is too good to be true."""
+def _checks(order: JudgeOrder, given: Given, decision: Decision, rules: Rules) -> tuple[Check, ...]:
+    """What was looked at before; a threshold that lacks; a gain that is too good to be true."""
     jump = None if order.precedent is None else jump_check(decision, rules, order.precedent)
-    return order.checks if jump is None else (*order.checks, jump)
+    return (*order.checks, *_undecided(order, given), *(() if jump is None else (jump,)))
+
+
+def _undecided(order: JudgeOrder, given: Given) -> tuple[Check, ...]:
+    """That the champion has no threshold of its own, and which is taken in its place."""
+    taken, frozen = given.thresholds[0], order.thresholds[0]
+    if order.champion is None or taken is None or frozen is not None:
+        return ()
+    detail = (
+        f"the model in use has no threshold: it is taken to decide from {taken:.4g} on, "
+        "the cheapest of calibrated probabilities"
+    )
+    return (Check("champion_threshold", "warn", detail),)
 
 
 def _thresholds(order: JudgeOrder, recipe: Recipe) -> Thresholds:
@@ -97,15 +109,18 @@ def _shown(name: str, values: "pd.Series[Any]", private: tuple[str, ...]) -> obj
     return np.array([f"(private {code + 1})" for code in range(division.count)])[division.codes]
 
 
-def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
+def with_enough(decision: Decision, rule: str, rows_each: float = 1.0) -> Decision:
     """The decision with the number of rows that are enough for the next look, for its split.
+
+    None are enough for a challenge: nobody knows how small the next gain is.
 
     Args:
         decision: what was decided.
+        rule: by which it was decided.
         rows_each: rows of the table for each of the units that were judged.
     """
     evidence = decision.evidence
-    if evidence is None or not evidence.sd or decision.champion is None:
+    if evidence is None or not evidence.sd or decision.champion is None or rule != "refresh":
         return decision
     enough = rows_for(evidence.sd, evidence.tolerance, level_of(evidence.look + 1))
     if enough is None:
