@@ -12,7 +12,17 @@ import argparse
 import sys
 from time import perf_counter, process_time
 
-from gate_simulation import coverage, dependent, exact, looks, power, segments, statements, year
+from gate_simulation import (
+    calibrated,
+    coverage,
+    dependent,
+    exact,
+    looks,
+    power,
+    segments,
+    statements,
+    year,
+)
 from gate_simulation.report import Report
 from gate_simulation.rows import Size
 
@@ -24,6 +34,7 @@ PARTS = {
     "segments": segments.report,
     "looks": looks.report,
     "year": year.report,
+    "calibrated": calibrated.report,
     "statements": statements.report,
 }
 

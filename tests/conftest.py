@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import re
 import warnings
 from dataclasses import is_dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from everbake.core.facts import FACTS, Concluded
-from everbake.core.spec import Events, RecipeSpec
+from everbake.core.spec import CostThreshold, Events, RecipeSpec
 
 # The machine's load is no property of the code: no deadlines. A failing example prints its seed.
 settings.register_profile("everbake", deadline=None, print_blob=True)
@@ -25,6 +27,31 @@ def counted():
     """`counted(50)` is 50 under `make acceptance`, a tenth (at least one) under `make test`."""
     scale = {"full": 1, "tenth": 10}[os.environ.get("EVERBAKE_COUNTS", "tenth")]
     return lambda full: max(1, full // scale)
+
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def stands_in_the_docs():
+    """Holds a text against a file under docs, such as "why/rent.txt", and the pages that show it.
+
+    Under `make docs` file and pages are written; otherwise a difference fails.
+    """
+
+    def check(name, text):
+        file, block = _ROOT / "docs" / name, f"```text from=docs/{name}\n"
+        shown = re.compile(f"(?<={re.escape(block)}).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+        pages = [_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))]
+        if os.environ.get("EVERBAKE_WRITE_DOCS"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+            for page in pages:
+                page.write_text(shown.sub(lambda _: text, page.read_text()))
+        assert file.read_text() == text, f"`make docs` writes {name} again"
+        assert all(found == text for page in pages for found in shown.findall(page.read_text()))
+
+    return check
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +86,9 @@ _NAMED = {
     "rollout": st.sampled_from(["o1", "o2"]),
     "rolls": st.just(value=False),  # only a version that has a number can
     "verdict": st.sampled_from(["promoted", "rejected", "inconclusive"]),
+    "false_positive": st.sampled_from([0.5, 1.0]),
+    "false_negative": st.sampled_from([1.0, 20.0]),
+    "folds": st.sampled_from([0, 5]),
     "params": st.dictionaries(st.text(), st.integers(0, 9) | st.text()),
 }
 _PLAIN = {
@@ -68,6 +98,7 @@ _PLAIN = {
     bool: st.booleans(),
     type(None): st.none(),
     Events: st.just(Events("who", "what", "when")),  # columns must differ
+    CostThreshold: st.builds(CostThreshold, st.floats(0.5, 9), st.floats(0.5, 9)),  # above 0
 }
 
 

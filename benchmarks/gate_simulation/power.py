@@ -94,7 +94,7 @@ def _others(out, size):
     out.heading("Other rules, kappa .2: P(promoted | equal) % at n = 50, 200, 1000, 10,000; harm")
     every = [by_student(equal_models(0.2, n, size.runs(RUNS))) for n in SIZES]
     for name, (rule, published, harm) in RULES.items():
-        unit = 0.1 if any(p % 1 for p in published) else 1
+        unit = 0.1 if sum(p % 1 > 0 for p in published) > 1 else 1
         out.shares(name, [rule(found) for found in every], published, RUNS, unit)
         worst = max((_harm(rule, found) for found in every), key=np.mean)
         out.means("  worst harm, % of the gap", [worst], [harm], RUNS, 0.01)

@@ -104,11 +104,11 @@ def _segmented(rng):
 
 
 def _pinned(rng):
-    """Against the champion, whose gap is 1, and the best model, whose gap is its own."""
-    old, best, new = 1 + KAPPA / np.sqrt(2) * rng.normal(size=(3, 400))
+    """Against the champion and the best model: the gap of each is 1."""
+    old, best, new = np.abs(1 + KAPPA / np.sqrt(2) * rng.normal(size=(3, 400)))
+    old, best = old / old.mean(), best / best.mean()
     new += rng.choice([-0.02, 0.0, 0.03])
-    old = old / np.mean(np.abs(old))
     rules = Rules("mean_absolute_error", mean_absolute_error, "lower")
     given = Given(np.zeros(400), old, new, best=best, best_name="the best")
-    found = [seen(Shape.of(np.abs(other) - np.abs(new))) for other in (old, best)]
+    found = [seen(Shape.of(other - new)) for other in (old, best)]
     return judge_rows(given, rules).verdict, _verdict(*found)

@@ -183,6 +183,7 @@ class TrainedModel:
         seconds: of the job.
         peak_memory: bytes.
         log: blob of the captured output.
+        new_rows: those of `rows` that were new to the version that was updated.
     """
 
     bundle: str
@@ -192,6 +193,7 @@ class TrainedModel:
     seconds: float
     peak_memory: int
     log: str
+    new_rows: int = 0
 
 
 @dataclass(frozen=True)

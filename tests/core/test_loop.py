@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from everbake.core.loop import BACK_OFF, MOST_ATTEMPTS, ModelState, State, due
+from everbake.core.facts import run_id, step_id
+from everbake.core.loop import BACK_OFF, MOST_ATTEMPTS, ModelState, State, due, next_baked
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 
 SPEC = RecipeSpec(
@@ -54,3 +55,63 @@ def test_new_rows_do_not_wait_for_the_next_attempt():
 
 def test_what_the_user_has_to_mend_is_not_tried_again():
     assert orders(replace(FAILED, last_again=False), 1e9) == []
+
+
+# Its candidate, version 2, could not be decided about by the first 100 rows.
+UNDECIDED = replace(
+    FAILED, last_again=False, rows=100, covered=1, candidate=2, candidate_fact="c1",
+    candidate_recipe="r", candidate_due=200, candidate_since=0.0, champion=1,
+)  # fmt: skip
+
+
+def pending_orders(model, covered_rows=100):
+    return due(State({"m": model}, {"m": covered_rows}, {}), 1e9)
+
+
+def test_a_pending_candidate_is_looked_at_once_its_rows_have_doubled():
+    assert pending_orders(replace(UNDECIDED, rows=199), 199) == []
+    (order,) = pending_orders(replace(UNDECIDED, rows=200), 200)
+    assert (order.cause, order.cause_kind, order.version) == ("c1", "pending", 2)
+    assert order.run == run_id("m", "c1", 1)
+
+
+def test_the_look_comes_before_the_new_candidate_that_the_same_rows_ask_for():
+    more = replace(UNDECIDED, rows=200, data_version=2, data_fact="d2", data_n=9)
+    state = State({"m": more}, {"m": 100}, {})
+    (order,) = due(state, 1e9)
+    assert order.cause_kind == "pending"
+    assert next_baked(more, state, 1e9).cause == "d2"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"held": True},
+        {"paused": True},
+        {"rollout": "o"},
+        {"winner": 3},
+        {"candidate_due": None},
+        {"candidate_recipe": "older"},
+    ],
+)
+def test_nobody_is_looked_at_while_a_verdict_could_have_no_effect(change):
+    assert pending_orders(replace(UNDECIDED, rows=1000, **change), 1000) == []
+
+
+def test_a_look_that_failed_is_tried_again_as_long_as_its_candidate_is_pending():
+    failed = replace(
+        UNDECIDED, rows=200, last_kind="pending", last_cause="c1", last_again=True,
+        last_run="look", candidate_fact=step_id("look", "conclude"), candidate_due=400,
+        last_ended=100.0,
+    )  # fmt: skip
+    state = State({"m": failed}, {"m": 200}, {})
+    assert due(state, 100 + BACK_OFF - 0.1) == []
+    (again,) = due(state, 100 + BACK_OFF)
+    assert (again.cause, again.attempt, again.version) == ("c1", 2, 2)
+    assert pending_orders(replace(failed, candidate_fact="another"), 200) == []
+    assert pending_orders(replace(failed, candidate=None), 200) == []
+
+
+def test_a_look_does_not_come_between_a_run_that_failed_and_its_next_attempt():
+    failed = replace(UNDECIDED, rows=300, last_kind="data", last_again=True, last_ended=1e9)
+    assert pending_orders(failed, 300) == []

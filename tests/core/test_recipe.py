@@ -32,6 +32,10 @@ def predict(model, rows):
     return rows
 
 
+def update(model, new_rows):
+    return model
+
+
 def recipe(**changes):
     fields = {
         "name": "m",
@@ -89,6 +93,12 @@ def ranking(**changes):
         (lambda: Gate(mean_squared_error, guardrails=AtMost(max, 1)), "EB204", "a list"),
         (lambda: Gate(max, "lower", guardrails=[AtMost(max, float("nan"))]), "EB204", "limit"),
         (lambda: Gate(get_scorer("neg_log_loss")), "EB204", "sklearn.metrics.log_loss"),
+        (lambda: recipe(update=lambda model: model), "EB203", "new_rows"),
+        (lambda: recipe(update=lambda model, new_rows, sed: model), "EB203", "seed"),
+        (lambda: recipe(full_every=3), "EB204", "there is no update"),
+        (lambda: recipe(update=update, full_every=0), "EB204", "full_every=10"),
+        (lambda: recipe(update=update, full_every="monthly"), "EB204", "30d"),
+        (lambda: recipe(update=update, full_every=2.5), "EB204", "a whole number"),
         (lambda: recipe(name="a/b"), "EB201", "lower-case"),
         (lambda: recipe(name=""), "EB201", "lower-case"),
         (lambda: recipe(train=lambda: 1), "EB203", r"def train\(rows"),
@@ -161,3 +171,13 @@ def test_a_ranking_recipe_is_one_over_a_table_of_events():
 def test_sizes_and_spans():
     assert (parse_size("4G"), parse_size("10 MB"), parse_size("512")) == (2**32, 10 * 2**20, 512)
     assert (parse_span("30d"), parse_span("250ms")) == (30 * 86400.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [(None, (None, None)), (4, (4, None)), ("30d", (None, 30 * 86400.0))],
+)
+def test_the_rhythm_of_full_trainings_is_described_as_runs_or_as_a_span(every, expected):
+    told = describe(recipe(update=update, full_every=every), "pandas").update
+    assert (told.after_runs, told.after_seconds) == expected
+    assert describe(recipe(), "pandas").update is None

@@ -1,8 +1,8 @@
 """Every command and every snippet of the documents is run; what they print is compared.
 
 A fenced block is one of: a file (`title=`), Python to be run, a console session (`$ command`, then
-what it prints, with `...` for anything), the same in the background, or make targets. A block of
-any other kind fails: nothing is passed over in silence.
+what it prints, with `...` for anything), the same in the background, an output kept in a file
+(`from=`), or make targets. A block of any other kind fails: nothing is passed over in silence.
 """
 
 import dataclasses
@@ -59,6 +59,8 @@ class Reader:
         elif kind == "console":
             for command, expected in sessions(text):
                 (self._start if "background" in words else self._type)(command, expected)
+        elif kind == "text":  # an output that another test writes there
+            assert (ROOT / told["from"]).read_text() == text
         elif kind == "sh":
             targets = (ROOT / "Makefile").read_text()
             for name in re.findall(r"^make (\w+)", text, re.MULTILINE):
@@ -130,6 +132,14 @@ def test_a_page_can_be_followed(page, tmp_path):
             reader.follow(about, text)
     finally:
         reader.close()
+
+
+def test_every_kept_output_is_shown_on_a_page():
+    shown = {
+        shlex.split(about)[1] for page in PAGES for about, _ in blocks(page) if "from=docs" in about
+    }
+    kept = {f"from=docs/why/{path.name}" for path in (ROOT / "docs" / "why").iterdir()}
+    assert kept == shown
 
 
 def test_every_link_leads_somewhere():

@@ -22,7 +22,14 @@ from everbake.ports import Ports
 # What a command may answer when it was done before and only its answer was lost.
 DONE_BEFORE = {"EB411", "EB412", "EB413", "EB414", "EB421"}
 MOST_LIVES = 60
-CODES = ("fine", "bad", "broken", "unsure until 40", "unsure until 90 superb", "unsure until 50 mute")
+CODES = (
+    "fine",
+    "bad",
+    "broken",
+    "unsure until 40",
+    "unsure until 90 superb",
+    "unsure until 50 mute",
+)
 
 
 @dataclass(frozen=True)
@@ -344,8 +351,10 @@ def _timeless(fact):
     """A step of a rollout says how long the stage has lasted; a run, how new its data are."""
     if isinstance(fact, RolloutMoved | RolloutEnded):
         return replace(fact, because="", evidence="")
-    if isinstance(fact, RunPinned | Concluded):
+    if isinstance(fact, RunPinned):
         return replace(fact, data_time=None)
+    if isinstance(fact, Concluded):
+        return replace(fact, data_time=None, full_time=None)
     return fact
 
 

@@ -110,6 +110,9 @@ class Bundle:
         python: version of Python.
         example: a row that it was trained on, as a request would hold it; empty in old bundles.
         native_above: rows in a call above which a compiled version is faster natively; or None.
+        base: digest of the bundle whose model was updated; None: it was trained from scratch.
+        new_rows: rows that were new to `base`.
+        updates: how many updates lie between the last full training and this model.
         threshold: from which score it decides "positive"; None where it gives scores alone.
     """
 
@@ -136,6 +139,9 @@ class Bundle:
     python: str
     example: dict[str, object] = field(default_factory=dict)
     native_above: int | None = None
+    base: str | None = None
+    new_rows: int = 0
+    updates: int = 0
     threshold: Threshold | None = None
 
     def encode(self) -> bytes:

@@ -139,6 +139,7 @@ class Parsed:
         notices: worth a look, but accepted.
         contract: the contract once the batch is accepted; None with findings.
         seconds: how long it took.
+        newest: the newest time among the rows, in seconds since 1970; None without times.
     """
 
     rows: int
@@ -150,6 +151,7 @@ class Parsed:
     notices: tuple[Finding, ...]
     contract: Contract | None
     seconds: float
+    newest: float | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ def concluded(fact: Concluded, entry: Entry) -> tuple[Put, ...]:
         **_ended(fact, entry),
         "covered": fact.data_version,
         "covered_recipe": fact.recipe,
+        "updates": fact.updates,
+        "full_time": fact.full_time,
     }
     puts = [_run(fact, entry)]
     if fact.version is not None:
@@ -101,6 +103,9 @@ def _numbered(fact: Concluded, entry: Entry) -> list[Put]:
         "recipe": fact.recipe,
         "data_version": fact.data_version,
         "time": entry.time,
+        "base": fact.base,
+        "rows_learned": fact.rows,
+        "new_rows": fact.new_rows,
     }
     puts = [Put("versions", (fact.model, fact.version), columns), _decided(fact, entry)]
     if before is not None and not stays:

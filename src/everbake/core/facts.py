@@ -55,6 +55,7 @@ class DataArrived:
         notices: what was unusual without being wrong.
         quarantine: the quarantined batch that was accepted, if it was one.
         reason: why it was accepted.
+        newest: the newest time among all rows so far, in seconds since 1970; None without times.
     """
 
     model: str
@@ -68,6 +69,7 @@ class DataArrived:
     notices: tuple[str, ...] = ()
     quarantine: str | None = None
     reason: str = ""
+    newest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,29 @@ class BatchAccepted:
 
 @dataclass(frozen=True)
 class RetrainRequested:
-    """A person asked for a run without new data or a new recipe."""
+    """A person asked for a run without new data or a new recipe.
+
+    With `full`, it trains from scratch where it would have updated the champion.
+    """
 
     model: str
     request: str
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the candidate of a run comes to know its rows.
+
+    Attributes:
+        base: the version that is taught the new rows; None: the candidate is trained from scratch.
+        bundle: and its bundle.
+        because: why from scratch, where the recipe has an `update`.
+    """
+
+    base: int | None = None
+    bundle: str | None = None
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +168,8 @@ class RunPinned:
         best_bundle: and its bundle.
         pending: the version that is looked at again.
         data_time: how new the data are, in seconds since 1970.
+        learning: whether the candidate is trained from scratch, or the champion taught new rows.
+        reached: the best value of the metric that a champion had in the last decisions, if any.
     """
 
     model: str
@@ -168,6 +191,8 @@ class RunPinned:
     best_bundle: str | None = None
     pending: Pending | None = None
     data_time: float | None = None
+    learning: Learning = Learning()
+    reached: float | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +209,7 @@ class Trained:
         seconds: wall-clock time of the job.
         peak_memory: bytes.
         log: blob of what it printed.
+        new_rows: those of `rows` that were new to the version that was updated.
     """
 
     model: str
@@ -195,6 +221,7 @@ class Trained:
     seconds: float
     peak_memory: int
     log: str
+    new_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -282,6 +309,11 @@ class Concluded:
         surpasses: whether it was shown to be better than that.
         pins: whether the version is the best so far from here on.
         unpins: whether the best so far no longer ran, and `champion_before` takes its place.
+        base: the version that was updated; None for one that was trained from scratch.
+        rows: rows that the version has learned from.
+        new_rows: those that were new to `base`.
+        updates: runs by update since the last full training, this one among them.
+        full_time: how new the data of that full training were, in seconds since 1970.
     """
 
     model: str
@@ -314,6 +346,11 @@ class Concluded:
     surpasses: bool = False
     pins: bool = False
     unpins: bool = False
+    base: int | None = None
+    rows: int = 0
+    new_rows: int = 0
+    updates: int = 0
+    full_time: float | None = None
 
 
 @dataclass(frozen=True)

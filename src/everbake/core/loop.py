@@ -64,6 +64,9 @@ class ModelState:
     covered_recipe: str | None = None
     retrain_fact: str | None = None
     retrain_n: int = 0
+    full_n: int = 0
+    updates: int = 0
+    full_time: float | None = None
     running: str | None = None
     run_n: int = 0
     last_run: str | None = None

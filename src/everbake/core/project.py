@@ -160,7 +160,10 @@ def _(fact: BatchAccepted, entry: Entry) -> tuple[Put, ...]:  # noqa: ARG001 - o
 
 @_project.register
 def _(fact: RetrainRequested, entry: Entry) -> tuple[Put, ...]:
-    return (Put("models", (fact.model,), {"retrain_fact": entry.id, "retrain_n": entry.n}),)
+    asked: Row = {"retrain_fact": entry.id, "retrain_n": entry.n}
+    if fact.full:
+        asked["full_n"] = entry.n
+    return (Put("models", (fact.model,), asked),)
 
 
 @_project.register

@@ -28,6 +28,7 @@ from everbake.core.spec import (
     RecipeSpec,
     Rule,
     Table,
+    UpdateSpec,
     declared,
     declaring,
     parse_size,
@@ -218,6 +219,7 @@ class Limits:
 
 
 _AT_ONCE = Replace()
+_OFFERED = ("params", "seed", "log")  # what train and update may ask for by name
 
 
 @declared
@@ -232,6 +234,10 @@ class Recipe:
         predict: `(model, rows) -> scores`, an array with one entry a row.
         gate: the rule that decides.
         features: `(rows) -> rows`, the same code in training and serving.
+        update: `(model, new_rows[, params, seed, log]) -> model`; candidates are the champion,
+            taught the rows that it has not learned from.
+        full_every: after so many runs by `update`, or once the data are newer by such a span
+            (`"30d"`), one trains from scratch; None: only where there is nothing to update.
         split: which rows are held out; TimeSplit when `data.time` is given, else HashSplit.
         refit: after a pass, train once more on all rows (only with a time split).
         params: passed to `train` as `params`.
@@ -250,6 +256,8 @@ class Recipe:
     predict: Callable[..., object]
     gate: Gate
     features: Callable[..., object] | None = None
+    update: Callable[..., object] | None = None
+    full_every: int | str | None = None
     split: Split | None = None
     refit: bool = False
     params: Mapping[str, object] = field(default_factory=dict)
@@ -270,6 +278,8 @@ class Recipe:
         train: Callable[..., object],
         recommend: Callable[..., object],
         gate: Gate,
+        update: Callable[..., object] | None = None,
+        full_every: int | str | None = None,
         split: TimeSplit | None = None,
         refit: bool = False,
         params: Mapping[str, object] | None = None,
@@ -286,6 +296,10 @@ class Recipe:
             train: `(rows[, params, seed, log]) -> model`; the annotation of `rows` picks the form.
             recommend: `(model, users, k) -> one list of items for each user`, best first.
             gate: the rule that decides, by a metric of ranked lists such as `ndcg(10)`.
+            update: `(model, new_rows[, params, seed, log]) -> model`: candidates are the champion,
+                taught the events that it has not learned from.
+            full_every: when one is trained from scratch all the same: after so many runs by
+                `update`, or such a span of data, as `"30d"`.
             split: which events are held out: the newest.
             refit: after a pass, train once more on all events.
             params: passed to `train` as `params`.
@@ -300,6 +314,8 @@ class Recipe:
             train=train,
             predict=recommend,
             gate=gate,
+            update=update,
+            full_every=full_every,
             split=split,
             refit=refit,
             params=params or {},
@@ -324,7 +340,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
-        _check_function(self.train, "train", required=("rows",), keywords=("params", "seed", "log"))
+        _check_function(self.train, "train", required=("rows",), keywords=_OFFERED)
         if self.events is None:
             _check_function(self.predict, "predict", required=("model", "rows"), keywords=())
         else:
@@ -334,6 +350,11 @@ class Recipe:
             _check_kind(metric, self.events)
         if self.features is not None:
             _check_function(self.features, "features", required=("rows",), keywords=())
+        if self.update is not None:
+            _check_function(
+                self.update, "update", required=("model", "new_rows"), keywords=_OFFERED
+            )
+        self._check_rhythm()
         if self.split is None:
             object.__setattr__(self, "split", TimeSplit() if self.data.time else HashSplit())
         self._check_split()
@@ -348,6 +369,23 @@ class Recipe:
                 why=str(error),
                 mend="plain numbers, texts, lists and dicts only",
             ) from error
+
+    def _check_rhythm(self) -> None:
+        if self.full_every is None:
+            return
+        if self.update is None:
+            raise RecipeError(
+                "EB204",
+                f"full_every is {self.full_every!r}, and there is no update",
+                why="without one, every run trains from scratch",
+                mend="Recipe(..., update=..., full_every=...), or drop full_every",
+            )
+        if isinstance(self.full_every, str):
+            parse_span(self.full_every)
+        elif self.full_every < 1:
+            raise RecipeError(
+                "EB204", f"full_every is {self.full_every}", mend='full_every=10, or "30d"'
+            )
 
     def _check_split(self) -> None:
         if isinstance(self.split, TimeSplit) and not self.data.time:
@@ -438,6 +476,15 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         threads=recipe.limits.threads,
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
+        update=_describe_update(recipe),
         threshold=recipe.threshold,
         ranked=recipe.ranked,
     )
+
+
+def _describe_update(recipe: Recipe) -> UpdateSpec | None:
+    if recipe.update is None:
+        return None
+    if isinstance(recipe.full_every, str):
+        return UpdateSpec(after_seconds=parse_span(recipe.full_every))
+    return UpdateSpec(after_runs=recipe.full_every)

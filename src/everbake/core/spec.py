@@ -373,6 +373,19 @@ class PartSpec:
 
 
 @dataclass(frozen=True)
+class UpdateSpec:
+    """Models that learn on: when one is trained from scratch all the same.
+
+    Attributes:
+        after_runs: once so many runs have updated.
+        after_seconds: once the data are so much newer than those of the last full training.
+    """
+
+    after_runs: int | None = None
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class RecipeSpec:
     """A recipe as plain data, without functions: what the owner and the ledger see."""
 
@@ -392,6 +405,7 @@ class RecipeSpec:
     rollout: tuple[PartSpec, ...] = ()
     ranked: Ranked | None = None
     threshold: CostThreshold | None = None
+    update: UpdateSpec | None = None
 
     @property
     def answer_metric(self) -> str:

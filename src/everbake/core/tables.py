@@ -27,7 +27,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
             rows data_version data_fact data_n contract covered covered_recipe versions running
             run_n retrain_fact retrain_n last_run last_cause last_kind last_attempt last_again
             last_ended champion champion_bundle candidate winner winner_bundle rollout
-            candidate_fact candidate_recipe candidate_due candidate_since best best_bundle""",
+            candidate_fact candidate_recipe candidate_due candidate_since best best_bundle
+            full_n updates full_time""",
         "data_versions": """n digest rows first_row table_version fact time sources notices
             quarantine""",
         "quarantine": """n digest rows findings findings_count sources blobs state reason
@@ -35,7 +36,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "runs": """n model cause cause_kind attempt data_version recipe champion seed environment
             state step started ended bundle peak_memory rows_trained log error verdict version
             seconds""",
-        "versions": "n state served replaced run bundle runtime recipe data_version time",
+        "versions": """n state served replaced run bundle runtime recipe data_version time base
+            rows_learned new_rows""",
         "decisions": """n model version decision champion_before time look level rows digest judged
             best_before surpasses""",
         "deployments": """version bundle previous previous_bundle generation time challenger

@@ -37,6 +37,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A saved model that is to learn on.
+
+    Attributes:
+        name: what people call it, such as `version 3`.
+        saved: the model.
+        rows: file with the set of rows that it has learned from.
+    """
+
+    name: str
+    saved: Model
+    rows: str
+
+
+@dataclass(frozen=True)
 class TrainOrder:
     """Train a candidate.
 
@@ -48,7 +63,9 @@ class TrainOrder:
         most_held_out: rows that a split in time holds out at most.
         refit: train on all rows, hold nothing out.
         best_rows: file with those that the best version so far was trained on.
-        threshold: with `refit`: of the version that was judged.
+        base: the model that is taught the rows it does not know; None: train from scratch.
+        because: why from scratch, where the recipe has an `update`.
+        threshold: of the version that was judged (with `refit`) or is taught: it stays.
     """
 
     model: str
@@ -58,7 +75,33 @@ class TrainOrder:
     most_held_out: int | None = None
     refit: bool = False
     best_rows: str | None = None
+    base: Base | None = None
+    because: str = ""
     threshold: Threshold | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one column tells of the label by itself: a share of all there is to tell.
+
+    Attributes:
+        column: the column.
+        share: on all rows; 0 (or less) is nothing.
+        before: on the rows that had arrived when the champion was trained; None: too few.
+        since: on those that came later; None: too few.
+    """
+
+    column: str
+    share: float
+    before: float | None = None
+    since: float | None = None
+
+    @property
+    def change(self) -> float:
+        """By how much `since` differs from `before`; 0 where one is not known."""
+        if self.before is None or self.since is None:
+            return 0.0
+        return abs(self.since - self.before)
 
 
 @dataclass(frozen=True)
@@ -77,6 +120,8 @@ class TrainReport:
         seconds: of the user's `train` alone.
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
+        new_rows: those of `rows` that its base did not know.
+        told: what each column tells of the label alone, the strongest first; none of few rows.
         threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
@@ -91,6 +136,8 @@ class TrainReport:
     seconds: float
     example: dict[str, object]
     native_above: int | None = None
+    new_rows: int = 0
+    told: tuple[Told, ...] = ()
     threshold: Threshold | None = None
 
 
@@ -113,6 +160,25 @@ class ScoreOrder:
     judge: str
     saved: Model
     ranked: Ranked | None = None
+
+
+@dataclass(frozen=True)
+class Precedent:
+    """What a jump of the metric is held against.
+
+    Attributes:
+        value: the best that any of the last decisions by the same metric had; None without one.
+        doubled: whether the candidate has learned from twice the champion's rows, or more.
+        edited: whether the recipe is another one than the champion's.
+        new: columns that it needs and the champion does not.
+        told: what each column tells alone, the strongest first.
+    """
+
+    value: float | None
+    doubled: bool
+    edited: bool
+    new: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +241,7 @@ class JudgeOrder:
         best_name: what to call it.
         earlier: the sets of rows by which the model was decided about before.
         look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, if somebody serves.
         thresholds: frozen with champion, candidate and best version, as far as they have one.
         trained: file with the set of rows that the candidate was trained on.
     """
@@ -193,6 +260,7 @@ class JudgeOrder:
     best_name: str = ""
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    precedent: Precedent | None = None
     thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
     trained: str = ""
 
@@ -218,6 +286,30 @@ class JudgeReport:
     digest: str
     surpasses: bool
     best_broken: bool
+
+
+@dataclass(frozen=True)
+class UnseenOrder:
+    """Find the rows on which some versions can be compared.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        trained: files with the sets of rows that the versions were trained on.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnseenReport:
+    """How many such rows there are; the job's directory holds the files that judging needs."""
+
+    rows: int
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ class Files:
 
 @dataclass(frozen=True)
 class Retraining:
-    """`retrain`: a run without new data."""
+    """`retrain`: a run without new data; `full`: from scratch."""
 
     model: str
     request: str
     wait: bool = True
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _run_over(owner: Owner, model: str, data_version: int, *, wait: bool) -> str
 
 def retrain(owner: Owner, asked: Retraining) -> dict[str, Any]:
     """Run without new data."""
-    owner.request_retrain(asked.model, asked.request)
+    owner.request_retrain(asked.model, asked.request, full=asked.full)
     if asked.wait:
         owner.settle(asked.model)
         settled = owner.known(asked.model)

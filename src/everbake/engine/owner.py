@@ -239,8 +239,10 @@ class Owner:
             )
         return dict(rows[0])
 
-    def request_retrain(self, model: str, request: str) -> None:
+    def request_retrain(self, model: str, request: str, *, full: bool = False) -> None:
         """Ask for a run without new data. `settle` starts it.
+
+        With `full`, it trains from scratch where it would have updated the champion.
 
         Raises:
             UsageError: there are no data to train on.
@@ -249,7 +251,7 @@ class Owner:
             raise UsageError(
                 "EB007", f"{model} has no data yet", mend=f"everbake ingest {model} FILE"
             )
-        fact = RetrainRequested(model, request)
+        fact = RetrainRequested(model, request, full)
         self.ports.ledger.record(digest("retrain", model, request), fact)
 
     def settle(self, model: str) -> list[Concluded]:

@@ -1,9 +1,12 @@
 """Models as bytes: `skops` where it can, otherwise cloudpickle."""
 
+import hashlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everbake.errors import UserCodeError
+from everbake.core.work import Model
+from everbake.errors import HealthError, UserCodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +68,29 @@ def load(form: str, data: bytes) -> object:
     """The model behind the bytes that `save` made. Check their digest first."""
     loaders: dict[str, Callable[[bytes], object]] = {"skops": _unskops, "cloudpickle": _unpickled}
     return loaders[form](data)
+
+
+def saved_bytes(saved: Model) -> bytes:
+    """The bytes of a saved model, after they have been compared with their digest.
+
+    Raises:
+        HealthError: the file is not what it was.
+    """
+    data = Path(saved.path).read_bytes()
+    if hashlib.sha256(data).hexdigest() != saved.digest:
+        raise HealthError(
+            "EB604",
+            "a stored file is damaged",
+            where=saved.path,
+            why="its bytes are not what they were",
+            mend="restore it from a backup, or `everbake retrain` and let a new version serve",
+        )
+    return data
+
+
+def load_saved(saved: Model) -> object:
+    """A saved model, as its own copy: whatever becomes of it, the file stays as it is."""
+    return load(saved.form, saved_bytes(saved))
 
 
 def _unskops(data: bytes) -> object:

@@ -71,25 +71,55 @@ def featured(recipe: Recipe, rows: "pd.DataFrame") -> "pd.DataFrame":
 
 def train(recipe: Recipe, table: pa.Table, seed: int, log: Callable[[str], None]) -> object:
     """What the recipe's `train` returns for these rows."""
-    form = rows_form(recipe.train)
-    if recipe.features is not None:
-        if form != "pandas":
-            raise RecipeError(
-                "EB211", "features work on data frames", mend="def train(rows: pandas.DataFrame)"
-            )
-        made = with_features(recipe, table).copy()
-        made[recipe.data.label] = frame(table)[recipe.data.label].to_numpy()
-        rows: object = made
-    else:
-        rows = as_form(table, form)
-    offered = {"params": dict(recipe.params), "seed": seed, "log": log}
-    wanted = inspect.signature(recipe.train).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
-    given = {name: value for name, value in offered.items() if takes_all or name in wanted}
-    model = recipe.train(rows, **given)
+    rows = _learnable(recipe, table, rows_form(recipe.train))
+    model = recipe.train(rows, **_offered(recipe, recipe.train, seed, log))
     if model is None:
         raise UserCodeError("EB314", "train returned nothing", mend="return the model")
     return model
+
+
+def update(
+    recipe: Recipe, model: object, table: pa.Table, seed: int, log: Callable[[str], None]
+) -> object:
+    """What the recipe's `update` makes of a model and rows that are new to it.
+
+    The model may be changed in place: nobody else holds it.
+    """
+    function = recipe.update
+    if function is None:
+        raise RecipeError("EB203", "there is no update", mend="def update(model, new_rows): ...")
+    rows = _learnable(recipe, table, rows_form(function, position=1))
+    updated: object = function(model, rows, **_offered(recipe, function, seed, log))
+    if updated is None:
+        raise UserCodeError(
+            "EB314",
+            "update returned nothing",
+            mend="return the model, also one that was changed in place",
+        )
+    return updated
+
+
+def _learnable(recipe: Recipe, table: pa.Table, form: str) -> object:
+    """Rows with their label, after `features`, in the form that a function asks for."""
+    if recipe.features is None:
+        return as_form(table, form)
+    if form != "pandas":
+        raise RecipeError(
+            "EB211", "features work on data frames", mend="def train(rows: pandas.DataFrame)"
+        )
+    made = with_features(recipe, table).copy()
+    made[recipe.data.label] = frame(table)[recipe.data.label].to_numpy()
+    return made
+
+
+def _offered(
+    recipe: Recipe, function: Callable[..., object], seed: int, log: Callable[[str], None]
+) -> dict[str, object]:
+    """What a function asks for by name."""
+    offered = {"params": dict(recipe.params), "seed": seed, "log": log}
+    wanted = inspect.signature(function).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
+    return {name: value for name, value in offered.items() if takes_all or name in wanted}
 
 
 def predict(recipe: Recipe, model: object, rows: "pd.DataFrame") -> Answers:

@@ -12,22 +12,27 @@ from everbake.core.recipe import Recipe, describe
 from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError
+from everbake.host.alone import survey
 from everbake.host.artifacts import load, save
 from everbake.host.calling import predict, recipe_of, train, with_features
+from everbake.host.candidates import taught
 from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, split
+from everbake.host.splitting import Held, split, split_known
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
-from everbake.host.training import check_columns, truth_of
+from everbake.host.training import check_columns, known_rows, truth_of
+from everbake.host.updating import Lesson
 
 SAMPLE = 1_000
+_FEWEST = 2  # rows to train on one and update by another
 
 
 def check(order: CheckOrder, context: JobContext) -> CheckReport:
-    """Train twice on a sample, predict, score, and compare features of all and of each row."""
+    """Train twice on a sample, predict, score, update, and compare features by row."""
     recipe = recipe_of(context.recipe, order.model)
     declared = Check("recipe", "pass", f"{order.model} imports and is well formed")
     if not order.files:
@@ -40,7 +45,17 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
         return CheckReport((declared, Check("data", "fail", str(error))))
     sample = table.slice(max(0, table.num_rows - SAMPLE))
     trial = _Trial(recipe, context, sample, split(sample, _spec(recipe), None))
-    return CheckReport((declared, *trial.run()))
+    return CheckReport((declared, *trial.run(), *_leakage(recipe, table)))
+
+
+def _leakage(recipe: Recipe, table: pa.Table) -> tuple[Check, ...]:
+    """On all rows: what a sample is too small to show. Every column may come to be used."""
+    held = split_known(table, known_rows(recipe, table), _spec(recipe), None)
+    found = survey(table, recipe.data)
+    lesson = Lesson(held.train, held.train)
+    return split_checks(table, held, lesson, recipe) + column_checks(
+        found, recipe, table.column_names
+    )
 
 
 def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec
@@ -80,6 +95,7 @@ class _Trial:
             ("predict", self._predict),
             *([] if self.recipe.threshold is None else [("threshold", self._threshold)]),
             ("score", self._score),
+            *([("update", self._update)] if self.recipe.update else []),
         ]
         done: list[Check] = []
         for name, step in steps:
@@ -144,6 +160,24 @@ class _Trial:
         if decision.candidate is None:
             return f"warning: {decision.because}"
         return f"{rules.name} = {decision.candidate:.6g} on {judged.num_rows} rows"
+
+    def _update(self) -> str:
+        rows = self._rows()
+        if rows.num_rows < _FEWEST:
+            return "warning: too few rows to train on some and update by others"
+        given = with_features(self.recipe, self.sample)
+        first, second = taught(self.recipe, rows, self.context)
+        before, after = (predict(self.recipe, model, given) for model in (first, second))
+        if after.shape != before.shape:
+            raise UserCodeError(
+                "EB317",
+                f"{after.shape} answers after an update, {before.shape} before",
+                mend="return a model of the same kind from update",
+            )
+        half = rows.num_rows // 2
+        if same_answers(before, after):
+            return f"warning: {rows.num_rows - half} more rows changed no answer"
+        return f"{type(second).__name__} of {half} rows, updated by {rows.num_rows - half} more"
 
     def _advice(self) -> list[Check]:
         if not self.recipe.refit:

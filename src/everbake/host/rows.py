@@ -92,22 +92,26 @@ def as_form(table: pa.Table, form: str) -> "pd.DataFrame | pa.Table | Iterator[p
     return frame(table)
 
 
-def rows_form(train: Callable[..., object]) -> str:
-    """Which form the annotation of the first parameter of `train` asks for.
+def rows_form(function: Callable[..., object], position: int = 0) -> str:
+    """Which form the annotation of a function's rows asks for.
+
+    Args:
+        function: `train` or `update`.
+        position: of the rows among its parameters.
 
     Raises:
         RecipeError: the annotation names something that rows cannot be.
     """
-    first = next(iter(inspect.signature(train).parameters.values()))
-    if first.annotation is inspect.Parameter.empty:
+    wanted = list(inspect.signature(function).parameters.values())[position].annotation
+    if wanted is inspect.Parameter.empty:
         return "pandas"
-    text = first.annotation if isinstance(first.annotation, str) else _written(first.annotation)
+    text = wanted if isinstance(wanted, str) else _written(wanted)
     for ending, form in (("DataFrame", "pandas"), ("RecordBatch]", "batches"), ("Table", "arrow")):
         if text.endswith(ending):
             return form
     raise RecipeError(
         "EB206",
-        f"train wants its rows as {text}",
+        f"{getattr(function, '__name__', 'a function')} wants its rows as {text}",
         mend=f"annotate rows with one of {', '.join(FORMS)}",
     )
 

@@ -1,14 +1,11 @@
 """The job that scores rows with a saved model: the champion's answers, by the champion's code."""
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.work import Model, ScoreOrder
-from everbake.errors import HealthError, RecipeError
-from everbake.host.artifacts import load
+from everbake.core.work import ScoreOrder
+from everbake.errors import RecipeError
+from everbake.host.artifacts import load_saved
 from everbake.host.calling import predict, recipe_of, with_features
 from everbake.host.protocol import JobContext
 from everbake.host.rows import read_table
@@ -26,24 +23,6 @@ def score(order: ScoreOrder, context: JobContext) -> dict[str, int]:
         )
     positions = np.load(order.judge)
     rows = read_table(order.files, order.rows).take(pa.array(positions))
-    answers = predict(recipe, load_model(order.saved), with_features(recipe, rows))
+    answers = predict(recipe, load_saved(order.saved), with_features(recipe, rows))
     save_array(context.work / ANSWERS, answers)
     return {"rows": len(positions)}
-
-
-def load_model(saved: Model) -> object:
-    """A saved model, after its bytes have been compared with their digest.
-
-    Raises:
-        HealthError: the file is not what it was.
-    """
-    data = Path(saved.path).read_bytes()
-    if hashlib.sha256(data).hexdigest() != saved.digest:
-        raise HealthError(
-            "EB604",
-            "a stored file is damaged",
-            where=saved.path,
-            why="its bytes are not what they were",
-            mend="restore it from a backup, or `everbake retrain` and let a new version serve",
-        )
-    return load(saved.form, data)

@@ -16,11 +16,11 @@ import pyarrow as pa
 from everbake.core.recipe import Recipe
 from everbake.core.redact import writable
 from everbake.core.work import SessionOrder
+from everbake.host.artifacts import load_saved
 from everbake.host.calling import featured, predict, recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.answers import lists_for
 from everbake.host.rows import ARROW
-from everbake.host.scoring import load_model
 from everbake.wire import receive_frame, send_frame
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def answer_requests(body: bytes, context: JobContext, connection: socket.socket)
     """
     order = msgspec.json.decode(body, type=SessionOrder)
     recipe = recipe_of(context.recipe, order.model)
-    model = load_model(order.saved)
+    model = load_saved(order.saved)
     decoder = msgspec.msgpack.Decoder(Call)
 
     def ask(rows: _Rows) -> list[Any]:

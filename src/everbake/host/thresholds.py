@@ -204,11 +204,11 @@ def _ideal(wanted: CostThreshold, plan: Plan, seed: int, note: str) -> Threshold
     )
 
 
-def threshold_checks(chosen: Threshold | None) -> tuple[Check, ...]:
-    """The row of the decision that tells of a threshold."""
+def threshold_checks(chosen: Threshold | None, kept_from: str = "") -> tuple[Check, ...]:
+    """The row of the decision that tells of a threshold, and of whom it was taken over."""
     if chosen is None:
         return ()
-    told = f"decides from {chosen.value:.6g} on"
+    told = f"decides from {chosen.value:.6g} on{f', as {kept_from} does' if kept_from else ''}"
     prices = f"mistakes cost {chosen.false_positive:g} and {chosen.false_negative:g}"
     if chosen.cost is None or chosen.cost_at_ideal is None:
         detail = f"{told}, the cheapest of calibrated probabilities ({prices})"

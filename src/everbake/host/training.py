@@ -1,7 +1,5 @@
-"""The job that makes a candidate: train, save, load again, score, compile."""
+"""The job that makes a candidate: train or update, save, load again, score, compile."""
 
-import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,27 +8,30 @@ import pyarrow as pa
 
 from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
-from everbake.core.decision import Check
 from everbake.core.ranking import COLD_START
 from everbake.core.recipe import Recipe, describe
-from everbake.core.work import TrainOrder, TrainReport
+from everbake.core.work import Told, TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
-from everbake.host.artifacts import load, save
-from everbake.host.calling import featured, predict, recipe_of, train, with_features
+from everbake.host.alone import Survey, survey, told_alone
+from everbake.host.calling import featured, predict, recipe_of, with_features
+from everbake.host.candidates import candidate_of
 from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split
+from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split_known, unpack_rows
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
+from everbake.host.updating import lesson_of, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-MODEL = "model.bin"
 RUNTIME = "runtime.bin"
 TRAINED = "trained.bin"
 JUDGE = "judge.npy"
@@ -39,17 +40,8 @@ ANSWERS = "answers.npy"
 _SAMPLE = 2_000  # rows to compile on when nothing is held out
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A model that has been through its saved form."""
-
-    model: object
-    form: str
-    seconds: float
-
-
 def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
-    """Train on what the split leaves, and leave model, runtime and answers in `context.work`.
+    """Learn from what the split leaves, and leave model, runtime and answers in `context.work`.
 
     Raises:
         UserCodeError: what the recipe's functions gave cannot be used.
@@ -59,33 +51,44 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     table = read_table(order.files, order.rows)
     check_columns(recipe, table)
     held = held_rows(order, recipe, table)
-    rows = table.filter(pa.array(held.train))
+    lesson = lesson_of(order, held)
+    rows = table.filter(pa.array(lesson.new))
     check_skew(recipe, rows)
-    threshold = order.threshold
-    if not order.refit:
+    threshold, taken_from = order.threshold, "" if order.base is None else order.base.name
+    if order.base is None and not order.refit:
         threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
-    candidate = _train(recipe, rows, context)
+    candidate = candidate_of(recipe, order.base, rows, context)
     judged = table.filter(pa.array(held.judge))
-    _leave_rows(context.work, held, judged, recipe)
-    sample = judged if judged.num_rows else rows.slice(0, _SAMPLE)
+    _leave_rows(context.work, lesson.learned, held.judge, truth_of(judged, recipe))
+    some = table.take(pa.array(np.flatnonzero(lesson.learned)[:_SAMPLE]))
+    sample = judged if judged.num_rows else some
     given = with_features(recipe, sample)
     answers = predict(recipe, candidate.model, given)
     check_scores(answers, threshold)
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
     built = _compile(recipe, candidate.model, given, answers, threshold, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
+    needed = _needed(recipe, candidate.model, inputs)
+    found = None if order.refit else survey(table, recipe.data)
     return TrainReport(
-        rows=rows.num_rows,
+        rows=int(lesson.learned.sum()),
         held_out=judged.num_rows,
         runtime=built.kind,
         why=built.why,
         form=candidate.form,
-        columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
-        needed=_needed(recipe, candidate.model, inputs),
-        checks=(*_leakage(table, held, recipe), *threshold_checks(threshold)),
+        columns=_columns(inputs),
+        needed=needed,
+        checks=(
+            *told(recipe, order, lesson),
+            *split_checks(table, held, lesson, recipe),
+            *column_checks(found, recipe, needed),
+            *threshold_checks(threshold, taken_from),
+        ),
         seconds=candidate.seconds,
-        example=example_of(rows.select(inputs.column_names)),
+        example=example_of(some.select(inputs.column_names)),
         native_above=built.native_above,
+        new_rows=rows.num_rows if order.base else 0,
+        told=_told(table, recipe, found, order),
         threshold=threshold,
     )
 
@@ -121,35 +124,23 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     if order.refit:
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
     paths = [path for path in (order.champion_rows, order.best_rows) if path is not None]
-    champion = rows_in(paths, table.num_rows)[labelled] if paths else None
+    champion = rows_in(paths, table.num_rows) if paths else None
     spec = describe(recipe, rows_form(recipe.train))
-    held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
-    if not held.train.any():
+    held = split_known(table, labelled, spec, champion, order.most_held_out)
+    if not held.train.any() and order.base is None:
         raise UserCodeError(
             "EB316",
             "no row is left to train on",
             why=f"{table.num_rows} rows, of which {int(labelled.sum())} have a label",
             mend="ingest more rows, or hold fewer out with split=",
         )
-    train, judge = np.zeros((2, table.num_rows), np.bool_)
-    train[labelled], judge[labelled] = held.train, held.judge
-    return replace(held, train=train, judge=judge)
+    return held
 
 
-def _train(recipe: Recipe, rows: pa.Table, context: JobContext) -> _Candidate:
-    """Train, and go on with the saved form: what serves is what was judged."""
-    started = time.perf_counter()
-    model = train(recipe, rows, context.seed, context.log)
-    seconds = time.perf_counter() - started
-    form, data = save(model)
-    (context.work / MODEL).write_bytes(data)
-    return _Candidate(load(form, data), form, seconds)
-
-
-def _leave_rows(work: Path, held: Held, judged: pa.Table, recipe: Recipe) -> None:
-    (work / TRAINED).write_bytes(pack_rows(held.train))
-    save_array(work / JUDGE, np.flatnonzero(held.judge))
-    save_array(work / TRUTH, truth_of(judged, recipe))
+def _leave_rows(work: Path, learned: Mask, judge: Mask, truth: Array) -> None:
+    (work / TRAINED).write_bytes(pack_rows(learned))
+    save_array(work / JUDGE, np.flatnonzero(judge))
+    save_array(work / TRUTH, truth)
 
 
 def truth_of(rows: pa.Table, recipe: Recipe) -> Array:
@@ -184,6 +175,10 @@ def _compile(
     return built
 
 
+def _columns(inputs: pa.Table) -> tuple[Column, ...]:
+    return tuple(Column(field.name, column_type(field.type)) for field in inputs.schema)
+
+
 def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     def answers(rows: "pd.DataFrame") -> object:
         return predict(recipe, model, featured(recipe, rows))
@@ -191,48 +186,21 @@ def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     return needed_columns(answers, frame(inputs))
 
 
-def _leakage(table: pa.Table, held: Held, recipe: Recipe) -> tuple[Check, ...]:
-    """That no held-out row was trained on, by position, by content and in order of time."""
-    checks = []
-    if held.judge.any():
-        both = int((held.train & held.judge).sum())
-        detail = f"{both} held-out rows were trained on"
-        checks.append(Check("leakage", "fail" if both else "pass", detail))
-        if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
-            checks.append(_time_order(table.column(recipe.data.time), held))
-    if held.twins:
-        detail = f"{held.twins} rows that equal a held-out row were left out"
-        checks.append(Check("duplicates", "warn", detail))
-    if held.seen:
-        who = "the champion (or the best version so far) was trained on them"
-        detail = f"{held.seen} held-out rows judge nobody: {who}"
-        checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))
-    if unknown := table.column(recipe.data.label).null_count:
-        detail = f"{unknown} rows without a known outcome were left out"
-        checks.append(Check("outcomes", "warn", detail))
-    return tuple(checks)
-
-
-def _time_order(times: pa.ChunkedArray, held: Held) -> Check:
-    newest = max_of(times.filter(pa.array(held.train)))
-    oldest = min_of(times.filter(pa.array(held.judge)))
-    late = newest is not None and oldest is not None and newest > oldest
-    detail = f"trained up to {newest}, judged from {oldest}"
-    return Check("time_order", "fail" if late else "pass", detail)
-
-
-def max_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The largest value of a column."""
-    import pyarrow.compute as pc
-
-    return pc.max(values).as_py()
-
-
-def min_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The smallest value of a column."""
-    import pyarrow.compute as pc
-
-    return pc.min(values).as_py()
+def _told(
+    table: pa.Table, recipe: Recipe, survey: Survey | None, order: TrainOrder
+) -> tuple[Told, ...]:
+    """What each column tells alone: on all rows, on those that the champion knew, and since."""
+    if survey is None:
+        return ()
+    shares: list[Mapping[str, float]] = [{}, {}]
+    if order.champion_rows is not None:
+        count = len(unpack_rows(Path(order.champion_rows).read_bytes()))
+        parts = (table.slice(0, count), table.slice(count))
+        shares = [told_alone(part, recipe.data) or {} for part in parts]
+    before, since = shares
+    return tuple(
+        Told(name, share, before.get(name), since.get(name)) for name, share in survey.told.items()
+    )
 
 
 def column_type(kind: pa.DataType) -> ColumnType:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from everbake.core.drawing import MARKS
 from everbake.errors import EverbakeError
-
-MARKS = {"ok": "●", "pass": "●", "warn": "▲", "bad": "■", "fail": "■", "unknown": "○"}
 
 
 def document(value: Mapping[str, Any]) -> str:

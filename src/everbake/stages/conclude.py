@@ -11,6 +11,7 @@ from everbake.core.facts import (
 from everbake.core.loop import ModelState
 from everbake.core.pending import due_after, keeps_place
 from everbake.core.taking_over import TakingOver, taking_over
+from everbake.core.updating import rhythm_after
 
 
 def conclude(
@@ -35,6 +36,8 @@ def conclude(
         return _failed(pinned, evaluated, model)
     follows = taking_over(pinned, evaluated, model)
     waits = follows.verdict == "promoted" and not follows.wins
+    learned = pinned.learning.base is None or trained.new_rows > 0
+    updates, full_time = rhythm_after(pinned, model, counts=learned)
     return Concluded(
         model=pinned.model,
         run=pinned.run,
@@ -63,6 +66,11 @@ def conclude(
         surpasses=follows.surpasses,
         pins=follows.pins,
         unpins=follows.unpins,
+        base=pinned.learning.base,
+        rows=trained.rows,
+        new_rows=trained.new_rows,
+        updates=updates,
+        full_time=full_time,
     )
 
 
@@ -83,6 +91,7 @@ def _next_look(
 
 
 def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Concluded:
+    updates, full_time = rhythm_after(pinned, model, counts=not failed.again)
     return Concluded(
         model=pinned.model,
         run=pinned.run,
@@ -103,4 +112,6 @@ def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Con
         error=f"{failed.code} {failed.error}",
         again=failed.again,
         log=failed.log,
+        updates=updates,
+        full_time=full_time,
     )

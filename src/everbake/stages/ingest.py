@@ -50,7 +50,7 @@ def ingest(batch: Batch, model: ModelState, ports: Ports) -> Entry:
     parsed = ports.training.parse(batch, stage, contract, model.rows)
     if parsed.contract is None:
         return quarantine(batch, parsed, ports)
-    return arrive(parsed, _arrived(batch, parsed, model), ports)
+    return arrive(parsed, _arrived(batch, parsed, model, ports), ports)
 
 
 def contract_of(model: ModelState) -> Contract | None:
@@ -80,7 +80,7 @@ def _contract(model: ModelState, ports: Ports) -> Contract | None:
     return ports.contracts.read(model.model, special, contract_of(model), at)
 
 
-def _arrived(batch: Batch, parsed: Parsed, model: ModelState) -> DataArrived:
+def _arrived(batch: Batch, parsed: Parsed, model: ModelState, ports: Ports) -> DataArrived:
     return DataArrived(
         model=batch.model,
         version=model.data_version + 1,
@@ -93,7 +93,17 @@ def _arrived(batch: Batch, parsed: Parsed, model: ModelState) -> DataArrived:
         notices=tuple(notice.detail for notice in parsed.notices),
         quarantine=batch.quarantine,
         reason=batch.reason,
+        newest=_newest(parsed, model, ports),
     )
+
+
+def _newest(parsed: Parsed, model: ModelState, ports: Ports) -> float | None:
+    """The newest time among the rows that are there and those that come."""
+    if model.data_fact is None:
+        return parsed.newest
+    before = expected(ports.ledger.find(model.data_fact), DataArrived).newest
+    times = [time for time in (before, parsed.newest) if time is not None]
+    return max(times, default=None)
 
 
 def arrive(parsed: Parsed, arrived: DataArrived, ports: Ports) -> Entry:

@@ -5,19 +5,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from everbake.core.facts import RunPinned, expected, step_id
+from everbake.core.decision import Verdict
+from everbake.core.facts import DataArrived, Learning, RunPinned, expected, step_id
 from everbake.core.look_facts import Pending
 from everbake.core.loop import PENDING, ModelState, Retrain
+from everbake.core.updating import learning_of
 from everbake.ports import Ports
 
 if TYPE_CHECKING:
     from everbake.core.tables import Row
+
+_LOOKED_BACK = 20  # decisions, for the best value that a champion had
 
 
 def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
     """Data version, recipe, environment, champion and seed, as they are now."""
     if order.cause_kind == PENDING:
         return _look(order, model, ports)
+    time = _data_time(model, ports)
     return RunPinned(
         model=order.model,
         run=order.run,
@@ -34,16 +39,21 @@ def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
         environment=ports.training.environment(model.snapshot),
         most_held_out=_most_held_out(model, ports),
         spec=model.spec,
+        reached=_reached(model, ports),
         best=model.best,
         best_bundle=model.best_bundle,
-        data_time=_data_time(model, ports),
+        data_time=time,
+        learning=_learning(model, time, ports),
     )
 
 
 def _data_time(model: ModelState, ports: Ports) -> float | None:
-    """How new the data are: when their newest version came."""
+    """How new the data are: their newest time, but no later than when their newest version came."""
     entry = ports.ledger.find(str(model.data_fact))
-    return None if entry is None else entry.time
+    if entry is None:
+        return None
+    newest = expected(entry, DataArrived).newest
+    return entry.time if newest is None else min(newest, entry.time)
 
 
 def _look(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
@@ -78,8 +88,26 @@ def _look(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
     )
 
 
+def _learning(model: ModelState, time: float | None, ports: Ports) -> Learning:
+    """Whether the candidate is trained from scratch, or the champion taught the new rows."""
+    champion: Row = {"model": model.model, "version": model.champion}
+    known = ports.ledger.rows("versions", champion) if model.champion is not None else []
+    recipe = str(known[0]["recipe"]) if known else None
+    return learning_of(model, recipe, time, was_full=_was_full(model, ports))
+
+
+def _was_full(model: ModelState, ports: Ports) -> bool:
+    """Whether the last run failed through no fault of the user's, and trained from scratch."""
+    if not (model.last_again and model.last_run):
+        return False
+    last = expected(ports.ledger.find(step_id(model.last_run, "pin")), RunPinned)
+    return last.pending is None and last.learning.base is None
+
+
 class _Metric(msgspec.Struct):
     name: str
+    candidate: float | None = None
+    champion: float | None = None
 
 
 class _Evidence(msgspec.Struct):
@@ -87,6 +115,7 @@ class _Evidence(msgspec.Struct):
 
 
 class _Last(msgspec.Struct):
+    verdict: Verdict
     metric: _Metric
     evidence: _Evidence | None = None
 
@@ -98,3 +127,15 @@ def _most_held_out(model: ModelState, ports: Ports) -> int | None:
         if last.evidence is not None and last.metric.name == model.spec.gate.metric:
             return last.evidence.rows_enough
     return None
+
+
+def _reached(model: ModelState, ports: Ports) -> float | None:
+    """The best value that a champion had, or won by, in the last decisions by the same metric."""
+    values: list[float | None] = []
+    for row in ports.ledger.rows("decisions", {"model": model.model}, newest=_LOOKED_BACK):
+        last = msgspec.json.decode(str(row["decision"]), type=_Last)
+        if last.metric.name == model.spec.gate.metric:
+            values.append(last.metric.champion)
+            values.append(last.metric.candidate if last.verdict == "promoted" else None)
+    best = max if model.spec.gate.better == "higher" else min
+    return best((value for value in values if value is not None), default=None)

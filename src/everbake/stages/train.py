@@ -27,4 +27,5 @@ def train(pinned: RunPinned, arrived: DataArrived, ports: Ports) -> Trained | Tr
         seconds=outcome.seconds,
         peak_memory=outcome.peak_memory,
         log=outcome.log,
+        new_rows=outcome.new_rows,
     )

@@ -104,6 +104,9 @@ def versions(reader: Reader, model: str, limit: int = MOST) -> dict[str, Any]:
             "time": moment(row["time"]),
             "runtime": row["runtime"],
             "data_version": row["data_version"],
+            "rows": row["rows_learned"],
+            "base": row["base"],
+            "new_rows": row["new_rows"],
         }
         for row in rows[:limit]
     ]

@@ -1,7 +1,8 @@
-"""Candidates: the job that trains one, and the bundle of all that it needs to answer."""
+"""Candidates: the job that trains or updates one, and the bundle of all that it needs to answer."""
 
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -11,10 +12,27 @@ from everbake.core.bundle import Bundle, Input, ranking_inputs
 from everbake.core.contract import Contract
 from everbake.core.facts import DataArrived, RunPinned
 from everbake.core.spec import RecipeSpec
-from everbake.core.work import TrainOrder, TrainReport
+from everbake.core.work import Base, Model, TrainOrder, TrainReport
 from everbake.errors import HealthError
 from everbake.ports import Blobs, Failure, TrainedModel
 from everbake.wire import JobOutcome
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A job that made a model.
+
+    Attributes:
+        pinned: its run.
+        arrived: the newest data version that it has seen.
+        step: `train` or `refit`.
+        base: bundle of the model that was updated.
+    """
+
+    pinned: RunPinned
+    arrived: DataArrived
+    step: str
+    base: str | None
 
 
 class Baker:
@@ -26,61 +44,76 @@ class Baker:
         self._jobs = jobs
 
     def train(
-        self,
-        pinned: RunPinned,
-        arrived: DataArrived,
-        files: Sequence[str],
-        judged: str | None = None,
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
     ) -> tuple[JobOutcome, str]:
         """Do the job, unless its result lies there; and the blob of what it printed."""
-        step = _step(judged)
-        order = TrainOrder(
+        return self._jobs.run(
+            pinned, "train", self._order(pinned, arrived, files), own_code(pinned)
+        )
+
+    def bake(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]
+    ) -> TrainedModel | Failure:
+        """Train, or update the champion, and put the model into a bundle."""
+        outcome, log = self.train(pinned, arrived, files)
+        return self._kept(_Job(pinned, arrived, "train", pinned.learning.bundle), outcome, log)
+
+    def refit(
+        self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str], candidate: str
+    ) -> TrainedModel | Failure:
+        """The candidate of this bundle, once more on all rows: trained, or updated by the rest.
+
+        What was frozen with the candidate stays.
+        """
+        base = candidate if pinned.learning.bundle else None
+        order = replace(
+            self._order(pinned, arrived, files),
+            refit=True,
+            base=self._base("the candidate", base),
+            threshold=self.read(candidate).threshold,
+        )
+        outcome, log = self._jobs.run(pinned, "refit", order, own_code(pinned))
+        return self._kept(_Job(pinned, arrived, "refit", base), outcome, log)
+
+    def _order(self, pinned: RunPinned, arrived: DataArrived, files: Sequence[str]) -> TrainOrder:
+        champion, learning = pinned.champion_bundle, pinned.learning
+        return TrainOrder(
             model=pinned.model,
             files=tuple(files),
             rows=arrived.first_row + arrived.rows,
-            champion_rows=self._champion_rows(pinned),
+            champion_rows=None if champion is None else self.trained_rows(champion),
             most_held_out=pinned.most_held_out,
-            refit=step == "refit",
             best_rows=self.best_rows(pinned),
-            threshold=None if judged is None else self.read(judged).threshold,
+            base=self._base(f"version {learning.base}", learning.bundle),
+            because=learning.because,
+            threshold=self.read(learning.bundle).threshold if learning.bundle else None,
         )
-        return self._jobs.run(pinned, step, order, own_code(pinned))
 
-    def bake(
-        self,
-        pinned: RunPinned,
-        arrived: DataArrived,
-        files: Sequence[str],
-        judged: str | None = None,
-    ) -> TrainedModel | Failure:
-        """Train and put the model into a bundle.
-
-        Args:
-            pinned: the run.
-            arrived: the data.
-            files: of the table.
-            judged: the bundle that was judged, to train once more on all rows for; what was frozen
-                with it stays.
-        """
-        outcome, log = self.train(pinned, arrived, files, judged)
+    def _kept(self, job: _Job, outcome: JobOutcome, log: str) -> TrainedModel | Failure:
+        """What a job made, in a bundle."""
         failure = failure_of(outcome, log)
         if failure is not None:
             return failure
         report = report_of(outcome, TrainReport)
-        bundle = self._bundle(pinned, arrived, report, outcome, _step(judged))
         return TrainedModel(
-            bundle=self._blobs.put(bundle.encode()),
+            bundle=self._blobs.put(self._bundle(job, report, outcome).encode()),
             runtime=report.runtime,
             rows=report.rows,
             held_out=report.held_out,
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             log=log,
+            new_rows=report.new_rows,
         )
 
     def read(self, bundle: str) -> Bundle:
         """The bundle behind a digest."""
         return Bundle.decode(self._blobs.get(bundle))
+
+    def saved(self, bundle: Bundle) -> Model:
+        """The model of a bundle, for a host."""
+        path = str(self._blobs.path(bundle.artifact))
+        return Model(path, bundle.artifact, bundle.artifact_format)
 
     def trained_rows(self, bundle: str) -> str:
         """The file with the set of rows that a version was trained on.
@@ -92,10 +125,6 @@ class Baker:
         self._blobs.get(rows)
         return str(self._blobs.path(rows))
 
-    def _champion_rows(self, pinned: RunPinned) -> str | None:
-        bundle = pinned.champion_bundle
-        return None if bundle is None else self.trained_rows(bundle)
-
     def best_rows(self, pinned: RunPinned) -> str | None:
         """The same of the best version so far; None if it is the champion, or damaged."""
         if pinned.best_bundle in (None, pinned.champion_bundle):
@@ -105,17 +134,24 @@ class Baker:
         except HealthError:
             return None  # it cannot judge anybody any more, and its evaluation says so
 
-    def _bundle(
-        self,
-        pinned: RunPinned,
-        arrived: DataArrived,
-        report: TrainReport,
-        outcome: JobOutcome,
-        step: str,
-    ) -> Bundle:
+    def _base(self, name: str, bundle: str | None) -> Base | None:
+        """The model that learns on; None for one that is trained from scratch."""
+        if bundle is None:
+            return None
+        return Base(name, self.saved(self.read(bundle)), self.trained_rows(bundle))
+
+    def _updates(self, job: _Job, report: TrainReport) -> int:
+        """Runs that have taught the model since it was trained from scratch."""
+        if job.base is None:
+            return 0
+        taught = job.step == "train" and report.new_rows > 0
+        return self.read(job.base).updates + int(taught)
+
+    def _bundle(self, job: _Job, report: TrainReport, outcome: JobOutcome) -> Bundle:
+        pinned, arrived = job.pinned, job.arrived
         inputs = _inputs(report, arrived, pinned.spec)
         private = {each.name for each in inputs if each.private}
-        folder = self._jobs.folder(pinned.run, step)
+        folder = self._jobs.folder(pinned.run, job.step)
         compiled = report.runtime != "native"
         return Bundle(
             model=pinned.model,
@@ -135,18 +171,17 @@ class Baker:
             inputs=inputs,
             trained_rows=self._blobs.put_file(folder / "trained.bin"),
             rows=report.rows,
-            refit=step == "refit",
+            refit=job.step == "refit",
             seconds=outcome.seconds,
             peak_memory=outcome.peak_memory,
             python=platform.python_version(),
             example={n: v for n, v in report.example.items() if n not in private},
             native_above=report.native_above,
+            base=job.base,
+            new_rows=report.new_rows,
+            updates=self._updates(job, report),
             threshold=report.threshold,
         )
-
-
-def _step(judged: str | None) -> str:
-    return "train" if judged is None else "refit"
 
 
 def _inputs(report: TrainReport, arrived: DataArrived, spec: RecipeSpec) -> tuple[Input, ...]:

@@ -19,7 +19,7 @@ from everbake.core.work import (
     Judged,
     JudgeOrder,
     JudgeReport,
-    Model,
+    Precedent,
     ScoreOrder,
     TrainReport,
 )
@@ -71,6 +71,7 @@ class _Candidate:
         rows: how many they are.
         earlier: the sets of rows that have decided before.
         look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, where it is judged first.
     """
 
     bundle: str
@@ -80,6 +81,7 @@ class _Candidate:
     rows: int
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    precedent: Precedent | None = None
 
 
 class Judging:
@@ -112,6 +114,7 @@ class Judging:
             trained=str(folder / "trained.bin"),
             rows=report.rows,
             earlier=tuple(Judged(self._path(look.judged), look.rows) for look in earlier),
+            precedent=self._precedent(pinned, report),
         )
         return self._compare(_Run(pinned, arrived, tuple(files)), candidate)
 
@@ -208,6 +211,7 @@ class Judging:
             best=best.answers,
             best_name=f"version {pinned.best}",
             earlier=candidate.earlier,
+            precedent=candidate.precedent,
             look=candidate.look,
             trained=candidate.trained,
             thresholds=(
@@ -268,13 +272,12 @@ class Judging:
     def _score(self, run: _Run, step: str, bundle: str, folder: Path) -> tuple[JobOutcome, str]:
         """Let a version answer the rows in a folder, with its own code."""
         scored = self._baker.read(bundle)
-        path = self._path(scored.artifact)
         order = ScoreOrder(
             model=run.pinned.model,
             files=run.files,
             rows=run.rows,
             judge=str(folder / "judge.npy"),
-            saved=Model(path, scored.artifact, scored.artifact_format),
+            saved=self._baker.saved(scored),
             ranked=run.pinned.spec.ranked,
         )
         return self._jobs.run(run.pinned, step, order, (scored.snapshot, scored.source))
@@ -288,12 +291,25 @@ class Judging:
             return 0
         return max(0, rows - self._baker.read(pinned.champion_bundle).rows)
 
+    def _precedent(self, pinned: RunPinned, report: TrainReport) -> Precedent | None:
+        if pinned.champion_bundle is None:
+            return None
+        champion = self._baker.read(pinned.champion_bundle)
+        known = {each.name for each in champion.inputs if each.needed}
+        return Precedent(
+            value=pinned.reached,
+            doubled=report.rows >= 2 * champion.rows,
+            edited=pinned.recipe != champion.recipe,
+            new=tuple(name for name in report.needed if name not in known),
+            told=report.told,
+        )
+
     def _serves(self, run: _Run, bundle: str, report: JudgeReport) -> str | Failure:
         """The bundle that a winner serves with: its own, or one that was trained on all rows."""
         verdict = msgspec.convert(report.decision, _Verdict).verdict
         if not (run.pinned.spec.refit and verdict == "promoted"):
             return bundle
-        again = self._baker.bake(run.pinned, run.arrived, run.files, bundle)
+        again = self._baker.refit(run.pinned, run.arrived, run.files, bundle)
         return again if isinstance(again, Failure) else again.bundle
 
 

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from everbake.core.recipe import Recipe
 from everbake.core.work import BatchOrder
 from everbake.errors import DataError, UserCodeError
+from everbake.host.artifacts import load_saved
 from everbake.host.calling import Answers, featured, predict
 from everbake.host.ranking.answers import lists_for
 from everbake.host.rows import ARROW, frame
-from everbake.host.scoring import load_model
 from everbake.runtimes.columns import RowRefusedError
 from everbake.runtimes.kinds import Runtime, load
 
@@ -29,7 +29,7 @@ def answerer(order: BatchOrder, recipe: Recipe) -> Answerer:
     if order.compiled is not None:
         runtime = load(order.runtime, Path(order.compiled).read_bytes())
         return lambda rows: runtime.answer_columns(_columns(runtime, rows))
-    model = load_model(order.saved)
+    model = load_saved(order.saved)
     if recipe.events is not None:
         return _lister(order, recipe, model)
     return lambda rows: predict(recipe, model, featured(recipe, frame(rows)))

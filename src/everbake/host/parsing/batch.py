@@ -35,7 +35,7 @@ from everbake.host.parsing.parquet_rows import ParquetRows
 from everbake.host.parsing.raw import Raw, Rows
 from everbake.host.parsing.sniff import Source, check_unchanged, readable, sniff
 from everbake.host.parsing.stage import Stage
-from everbake.host.parsing.tally import Place, Watch, fresh, tally, watches
+from everbake.host.parsing.tally import Place, fresh, newest_of, tally, watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,7 @@ class _Read:
     rows: int
     columns: tuple[ColumnSummary, ...]
     reader: Rows
+    newest: float | None = None
 
 
 def rows_of(source: Source) -> Rows:
@@ -95,7 +96,7 @@ def _read_all(order: ParseOrder, known: Contract, sources: tuple[Source, ...]) -
         )
     stage = Stage(order.stage, draft.schema, order.first_row)
     try:
-        reads = [_read(source, watches(draft), stage) for source in sources]
+        reads = [_read(source, draft, stage) for source in sources]
         for source in sources:
             check_unchanged(source)
         parsed = _judged(order, known, sources, reads)
@@ -154,8 +155,9 @@ def _narrow(guesses: dict[str, Guess], reader: Rows, settled: set[str]) -> None:
                 guess.narrow(raw)
 
 
-def _read(source: Source, watched: tuple[Watch, ...], stage: Stage) -> _Read:
-    reader = rows_of(source)
+def _read(source: Source, draft: Contract, stage: Stage) -> _Read:
+    reader, watched = rows_of(source), watches(draft)
+    newest: list[float] = []
     columns = [fresh(watch) for watch in watched]
     rows = 0
     for batch in reader.batches():
@@ -166,12 +168,14 @@ def _read(source: Source, watched: tuple[Watch, ...], stage: Stage) -> _Read:
             values, wrong = cast(raw, watch.type)
             columns[i] = columns[i].merged(tally(watch, raw, values, wrong, place))
             arrays.append(values)
+            if watch.name == draft.special.time:
+                newest += newest_of(values)
         stage.add(arrays, batch.rows)
         rows += batch.rows
     _check_names(reader)
     present = set(reader.names)
     quiet = [c if c.name in present else replace(c, offences=()) for c in columns]
-    return _Read(rows, tuple(quiet), reader)
+    return _Read(rows, tuple(quiet), reader, max(newest, default=None))
 
 
 def _judged(
@@ -198,7 +202,10 @@ def _judged(
     if checked.findings or any(reader.complaints.findings for reader in readers):
         return _refused(sources, rows, checked, readers)
     notices = [notice for reader in readers for notice in reader.notices]
-    return Parsed(rows, "", (), (), (), (), (*notices, *checked.notices), contract, seconds=0.0)
+    return Parsed(
+        rows, "", (), (), (), (), (*notices, *checked.notices), contract, seconds=0.0,
+        newest=max((read.newest for read in reads if read.newest is not None), default=None),
+    )  # fmt: skip
 
 
 def _refused(

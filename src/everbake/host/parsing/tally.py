@@ -130,6 +130,14 @@ def _extremes(values: pa.Array) -> tuple[float | None, float | None]:
     return (None, None) if low is None else (float(low), float(high))
 
 
+def newest_of(times: pa.Array) -> list[float]:
+    """The latest of some times, in seconds since 1970; empty if they are none, but numbers."""
+    if not pa.types.is_timestamp(times.type):
+        return []
+    _, high = _extremes(times.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()))
+    return [] if high is None else [high / 1e6]
+
+
 def _outside(watch: Watch, values: pa.Array) -> Mask:
     numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     low = -np.inf if watch.low is None else watch.low

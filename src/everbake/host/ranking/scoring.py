@@ -4,11 +4,11 @@ import numpy as np
 
 from everbake.core.spec import Ranked
 from everbake.core.work import ScoreOrder
+from everbake.host.artifacts import load_saved
 from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.training import Asked, ranked_of
 from everbake.host.rows import read_table
-from everbake.host.scoring import load_model
 from everbake.host.training import ANSWERS, save_array
 
 
@@ -21,6 +21,6 @@ def score_ranking(order: ScoreOrder, ranked: Ranked, context: JobContext) -> dic
     ranked_of(recipe)
     table = read_table(order.files, order.rows)
     asked = Asked(ranked, np.load(order.judge))
-    lists = asked.lists(recipe, load_model(order.saved), table)
+    lists = asked.lists(recipe, load_saved(order.saved), table)
     save_array(context.work / ANSWERS, asked.numbered(lists, table))
     return {"rows": len(asked.places)}

@@ -1,6 +1,5 @@
 """The job that makes a candidate of a ranking recipe: train, save, load again, recommend."""
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,9 @@ from everbake.core.recipe import Recipe
 from everbake.core.spec import Ranked
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError
-from everbake.host.artifacts import load, save
-from everbake.host.calling import recipe_of, train
+from everbake.host.calling import recipe_of
+from everbake.host.candidates import candidate_of
+from everbake.host.leakage import time_order
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.lists import Codes, check_lists, coded, items_of, recommended
 from everbake.host.ranking.period import Places, plain, users_of
@@ -23,31 +23,20 @@ from everbake.host.splitting import Held, pack_rows
 from everbake.host.training import (
     ANSWERS,
     JUDGE,
-    MODEL,
     TRAINED,
     check_columns,
     column_type,
     held_rows,
     known_rows,
-    max_of,
-    min_of,
     save_array,
 )
+from everbake.host.updating import Lesson, lesson_of, told
 
 _TRIED = 100  # users to recommend to where nobody is judged: is it a model at all?
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A model that has been through its saved form."""
-
-    model: object
-    form: str
-    seconds: float
-
-
 def train_ranking(order: TrainOrder, context: JobContext) -> TrainReport:
-    """Train on what the split leaves, and leave model and lists in `context.work`.
+    """Learn from what the split leaves, and leave model and lists in `context.work`.
 
     Raises:
         UserCodeError: what the recipe's functions gave cannot be used.
@@ -58,29 +47,32 @@ def train_ranking(order: TrainOrder, context: JobContext) -> TrainReport:
     table = read_table(order.files, order.rows)
     check_events(recipe, table)
     held = held_rows(order, recipe, table)
-    rows = table.filter(pa.array(held.train))
-    candidate = _train(recipe, rows, context)
+    lesson = lesson_of(order, held)
+    rows = table.filter(pa.array(lesson.new))
+    candidate = candidate_of(recipe, order.base, rows, context)
     places = np.flatnonzero(held.judge)
-    (context.work / TRAINED).write_bytes(pack_rows(held.train))
+    (context.work / TRAINED).write_bytes(pack_rows(lesson.learned))
     save_array(context.work / JUDGE, places)
-    some = places if len(places) else np.flatnonzero(held.train)[:_TRIED]
+    known = np.flatnonzero(lesson.learned)[:_TRIED]
+    some = places if len(places) else known
     asked = Asked(ranked, some)
     lists = asked.lists(recipe, candidate.model, table)
     check_lists(lists)
     answers = asked.numbered(lists, table)
     save_array(context.work / ANSWERS, answers if len(places) else np.empty(0))
-    user = rows.column(ranked.events.user)
+    user = table.column(ranked.events.user)
     return TrainReport(
-        rows=rows.num_rows,
+        rows=int(lesson.learned.sum()),
         held_out=len(places),
         runtime="native",
         why="native: recommendations are lists",
         form=candidate.form,
         columns=(Column("user", column_type(user.type)), Column("k", "int64")),
         needed=("user",),
-        checks=_checks(recipe, table, held),
+        checks=(*told(recipe, order, lesson), *_checks(recipe, table, held, lesson)),
         seconds=candidate.seconds,
-        example={"user": user[0].as_py(), "k": LISTED},
+        example={"user": user[int(known[0])].as_py(), "k": LISTED},
+        new_rows=rows.num_rows if order.base else 0,
     )
 
 
@@ -136,28 +128,14 @@ class Asked:
         return coded(lists, items_of(table, self.ranked.events.item), self.ranked.k)
 
 
-def _train(recipe: Recipe, rows: pa.Table, context: JobContext) -> _Candidate:
-    started = time.perf_counter()
-    model = train(recipe, rows, context.seed, context.log)
-    seconds = time.perf_counter() - started
-    form, data = save(model)
-    (context.work / MODEL).write_bytes(data)
-    return _Candidate(load(form, data), form, seconds)
-
-
-def _checks(recipe: Recipe, table: pa.Table, held: Held) -> tuple[Check, ...]:
+def _checks(recipe: Recipe, table: pa.Table, held: Held, lesson: Lesson) -> tuple[Check, ...]:
     """That no held-out event was trained on, and what was left out."""
     checks = []
     if held.judge.any():
-        both = int((held.train & held.judge).sum())
+        both = int((lesson.learned & held.judge).sum())
         detail = f"{both} held-out events were trained on"
         checks.append(Check("leakage", "fail" if both else "pass", detail))
-        times = table.column(str(recipe.data.time))
-        newest = max_of(times.filter(pa.array(held.train)))
-        oldest = min_of(times.filter(pa.array(held.judge)))
-        late = newest is not None and oldest is not None and newest > oldest
-        detail = f"trained up to {newest}, judged from {oldest}"
-        checks.append(Check("time_order", "fail" if late else "pass", detail))
+        checks.append(time_order(table.column(str(recipe.data.time)), held, lesson, recipe.data))
     if held.seen:
         detail = f"{held.seen} held-out events judge nobody: the champion was trained on them"
         checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))

@@ -14,6 +14,7 @@ from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.artifacts import load, save
 from everbake.host.calling import recipe_of, train
+from everbake.host.candidates import taught
 from everbake.host.checking import SAMPLE, tried
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.judging import given_of, list_rules
@@ -66,6 +67,7 @@ class _Trial:
             ("recommend", self._recommend),
             ("repeatable", self._repeatable),
             ("score", self._score),
+            *([("update", self._update)] if self.recipe.update else []),
         ]
         done: list[Check] = []
         for name, step in steps:
@@ -101,6 +103,18 @@ class _Trial:
         if again == self.lists:
             return "training twice gave the same lists"
         return "warning: training twice gave different lists; pass `seed` on to the model"
+
+    def _update(self) -> str:
+        rows = self.period.events.filter(pa.array(self.period.trained))
+        models = taught(self.recipe, rows, self.context)
+        before, after = (
+            self._asked.lists(self.recipe, model, self.period.events) for model in models
+        )
+        check_lists(after)
+        half = rows.num_rows // 2
+        if before == after:
+            return f"warning: {rows.num_rows - half} more events changed no list"
+        return f"{type(models[1]).__name__} of {half} events, updated by {rows.num_rows - half}"
 
     def _score(self) -> str:
         codes = self._asked.numbered(self.lists, self.period.events)

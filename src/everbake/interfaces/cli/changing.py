@@ -122,6 +122,7 @@ def _unreadable(path: Path) -> str:
 
 @click.command()
 @click.argument("name")
+@click.option("--full", is_flag=True, help="From scratch, also where the recipe has an `update`.")
 @json_option
 @no_wait_option
 @timeout_option
@@ -129,12 +130,13 @@ def _unreadable(path: Path) -> str:
 def retrain(
     project: Path,
     name: str,
+    full: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
     no_wait: bool,  # noqa: FBT001
     lock_timeout: float,
 ) -> int:
     """Train and judge a candidate for NAME on the data that are there."""
-    asked = Retraining(name, uuid.uuid4().hex, not no_wait)
+    asked = Retraining(name, uuid.uuid4().hex, not no_wait, full)
     outcome = call(project, "retrain", asked, timeout=lock_timeout)
     tell(outcome, lambda: outcome_text(outcome), as_json=as_json)
     return exit_code(outcome)
