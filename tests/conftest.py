@@ -41,7 +41,7 @@ def stands_in_the_docs():
 
     def check(name, text):
         file, block = _ROOT / "docs" / name, f"```text from=docs/{name}\n"
-        shown = re.compile(f"(?<={re.escape(block)}).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+        shown = re.compile(rf"(?<={re.escape(block)})(?:(?!```$).*\n)*", re.MULTILINE)
         pages = [_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))]
         if os.environ.get("EVERBAKE_WRITE_DOCS"):
             file.parent.mkdir(exist_ok=True)

@@ -30,7 +30,7 @@ recipe = Recipe(
     data=Table(label="rent", time="day"),
     train=train,
     predict=predict,
-    params={"alpha": 1.0},
+    params={"alpha": 1.0, "api_key": "hunter2"},
     split=TimeSplit(0.2),
     gate=Gate(mean_squared_error, segments=["city"]),
 )
@@ -72,7 +72,7 @@ def three(tmp_path_factory, made):
     project.write("prices.py", ADJUSTED)
     for seed, days in enumerate((range(1, 11), range(11, 21))):
         project.json("ingest", "rent", project.write(f"{seed}.csv", rows_of(days, seed + 5)).name)
-    changed = RECIPE.replace('"alpha": 1.0', '"alpha": 2.0').replace("hunter2hunter2", "swordfish9")
+    changed = RECIPE.replace('"alpha": 1.0', '"alpha": 2.0').replace("hunter2", "swordfish9")
     changed = changed.replace("Gate(mean_squared_error,", "Gate(mean_squared_error, tolerance=0.1,")
     project.write("recipe.py", changed)
     project.write("prices.py", FOR_ULM)
@@ -114,7 +114,7 @@ def test_the_code_is_told_line_by_line_without_its_secrets(three, compared):
 
 def test_parameters_declaration_and_columns_are_told(compared):
     differs = compared["differs"]
-    assert differs["params"] == {"alpha": [1.0, 2.0]}
+    assert differs["params"] == {"alpha": [1.0, 2.0], "api_key": ["[redacted]"] * 2}
     assert differs["declared"] == {"gate.tolerance": [0.05, 0.1], "gate.equal_within": [0.01, 0.02]}
     assert differs["columns"] == {"city": ["string", "string, needed"]}
     assert differs["runtime"] == ["linear", "native"]

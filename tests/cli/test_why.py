@@ -1,7 +1,10 @@
 """`everbake why` on a real project: each kind of verdict, as people and as scripts read it."""
 
+import os
 import random
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -146,9 +149,31 @@ def test_a_stdout_of_plain_letters_gets_plain_letters(judged):
     assert "\\u" not in text
 
 
+def typed(terminal):
+    """What a terminal shows next, nothing once nobody writes there any more."""
+    try:
+        return os.read(terminal, 1 << 16).decode(errors="replace")
+    except OSError:  # that is how its end is told
+        return ""
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals_that_want_them(judged, environment, coloured):
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-P", "-m", "everbake", "why", "rent@3"]
+    told = {**os.environ, **environment}
+    with subprocess.Popen(words, cwd=judged.path, env=told, stdout=theirs) as process:
+        os.close(theirs)
+        text = "".join(iter(lambda: typed(ours), ""))
+    os.close(ours)
+    assert process.returncode == 0
+    assert ("\x1b[31m" in text) == coloured
+    assert "■ REJECTED" in text
+
+
 def test_scripts_get_everything(judged):
     told = judged.json("why", "rent@2")
-    assert told.keys() == {"schema", "model", "decision", "rollout"}
+    assert told.keys() >= {"schema", "model", "decision", "looks", "pending", "rollout"}
     decision = told["decision"]
     assert decision.keys() >= {
         "verdict",

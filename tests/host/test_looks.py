@@ -88,6 +88,7 @@ class Job:
         report = fresh_rows(order, self.context("fresh"))
         places = self.places("fresh")
         assert report.rows == len(places)
+        assert {check.state for check in report.checks if check.name != "outcomes"} <= {"pass"}
         labels = np.asarray(self.table.column("y").to_pylist(), dtype=float)[places]
         assert np.array_equal(np.load(self.folder / "fresh" / "truth.npy"), labels)
         return places

@@ -204,9 +204,15 @@ class FreshOrder:
 
 @dataclass(frozen=True)
 class FreshReport:
-    """How many rows can judge the version; the files lie in the job's directory."""
+    """The rows that can judge the version; the files lie in the job's directory.
+
+    Attributes:
+        rows: how many they are.
+        checks: what was looked at about them.
+    """
 
     rows: int
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)

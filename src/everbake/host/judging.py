@@ -37,7 +37,7 @@ def judge_candidate(order: JudgeOrder, context: JobContext) -> JudgeReport:
     rows = frame(table.take(pa.array(np.load(order.judge))))
     given = _given(order, recipe, rows, look)
     rules = rules_of(recipe)
-    decision = with_enough(judge_rows(given, rules))
+    decision = with_enough(judge_rows(given, rules), rules.rule)
     wanted = recipe.threshold
     prices = None if wanted is None else (wanted.false_positive, wanted.false_negative)
     told = told_of(with_curves(decision, given, prices), period_of(recipe.data, rows))
@@ -109,15 +109,18 @@ def _shown(name: str, values: "pd.Series[Any]", private: tuple[str, ...]) -> obj
     return np.array([f"(private {code + 1})" for code in range(division.count)])[division.codes]
 
 
-def with_enough(decision: Decision, rows_each: float = 1.0) -> Decision:
+def with_enough(decision: Decision, rule: str, rows_each: float = 1.0) -> Decision:
     """The decision with the number of rows that are enough for the next look, for its split.
+
+    None are enough for a challenge: nobody knows how small the next gain is.
 
     Args:
         decision: what was decided.
+        rule: by which it was decided.
         rows_each: rows of the table for each of the units that were judged.
     """
     evidence = decision.evidence
-    if evidence is None or not evidence.sd or decision.champion is None:
+    if evidence is None or not evidence.sd or decision.champion is None or rule != "refresh":
         return decision
     enough = rows_for(evidence.sd, evidence.tolerance, level_of(evidence.look + 1))
     if enough is None:

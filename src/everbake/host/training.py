@@ -47,16 +47,13 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         UserCodeError: what the recipe's functions gave cannot be used.
         RecipeError: the recipe does not fit the data.
     """
-    recipe = recipe_of(context.recipe, order.model)
-    table = read_table(order.files, order.rows)
+    recipe, table = recipe_of(context.recipe, order.model), read_table(order.files, order.rows)
     check_columns(recipe, table)
     held = held_rows(order, recipe, table)
     lesson = lesson_of(order, held)
     rows = table.filter(pa.array(lesson.new))
     check_skew(recipe, rows)
-    threshold, taken_from = order.threshold, "" if order.base is None else order.base.name
-    if order.base is None and not order.refit:
-        threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
+    threshold = _threshold(order, recipe, rows, context)
     candidate = candidate_of(recipe, order.base, rows, context)
     judged = table.filter(pa.array(held.judge))
     _leave_rows(context.work, lesson.learned, held.judge, truth_of(judged, recipe))
@@ -70,6 +67,9 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
     needed = _needed(recipe, candidate.model, inputs)
     found = None if order.refit else survey(table, recipe.data)
+    taken_from = "" if order.base is None else order.base.name
+    checks = told(recipe, order, lesson) + split_checks(table, held, lesson, recipe)
+    checks += column_checks(found, recipe, needed) + threshold_checks(threshold, taken_from)
     return TrainReport(
         rows=int(lesson.learned.sum()),
         held_out=judged.num_rows,
@@ -78,12 +78,7 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         form=candidate.form,
         columns=_columns(inputs),
         needed=needed,
-        checks=(
-            *told(recipe, order, lesson),
-            *split_checks(table, held, lesson, recipe),
-            *column_checks(found, recipe, needed),
-            *threshold_checks(threshold, taken_from),
-        ),
+        checks=checks,
         seconds=candidate.seconds,
         example=example_of(some.select(inputs.column_names)),
         native_above=built.native_above,
@@ -91,6 +86,15 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         told=_told(table, recipe, found, order),
         threshold=threshold,
     )
+
+
+def _threshold(
+    order: TrainOrder, recipe: Recipe, rows: pa.Table, context: JobContext
+) -> Threshold | None:
+    """Chosen anew, unless the candidate is made of a model that has one."""
+    if order.base is not None or order.refit:
+        return order.threshold
+    return choose_threshold(recipe, rows, truth_of(rows, recipe), context)
 
 
 def check_columns(recipe: Recipe, table: pa.Table) -> None:

@@ -13,7 +13,7 @@ _STAYS = " The model in use stays."  # the gate's last words; here nobody need b
 _DAY, _HOUR, _MINUTE = 86_400.0, 3_600.0, 60.0
 
 
-def explained(reader: Reader, version: Row) -> dict[str, Any] | None:
+def explained(reader: Reader, version: Row) -> dict[str, Any]:
     """The newest decision about a version and, under `compared`, all sides and the held-out rows.
 
     Args:
@@ -21,9 +21,7 @@ def explained(reader: Reader, version: Row) -> dict[str, Any] | None:
         version: a row of `versions`.
     """
     key: Row = {"model": version["model"], "version": version["version"]}
-    rows = reader.rows("decisions", key, newest=1)
-    if not rows:
-        return None
+    rows = reader.rows("decisions", key, newest=1)  # no version comes without one
     run = str(rows[0]["run"])
     pinned = expected(reader.find(step_id(run, "pin")), RunPinned)
     best = None if pinned.best == pinned.champion else pinned.best

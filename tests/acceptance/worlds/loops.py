@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -98,19 +97,19 @@ class Loop:
         """Files in the order in which they become known."""
         return tuple(sorted(self.data.glob("batch-*.csv")))
 
-    def too_early(self) -> tuple[int, int]:
-        """Rows that were learned from or judged before their label was there; and all such rows.
+    def lateness(self) -> float:
+        """Days from the moment at which rows were used to the last of their labels.
 
-        A file becomes known on the day in its name.
+        Used are those that a version was trained on or judged by, when its batch became known: on
+        the day in the name of its file. Above 0 one would have been used before its label came.
         """
         known = pd.read_csv(self.data / "known.csv", index_col=0, parse_dates=["known"])["known"]
-        early = rows = 0
-        for version, batch in enumerate(self.batches[:LEARNED], start=1):
-            day = datetime.fromisoformat(batch.stem.removeprefix("batch-"))
-            for keys in self._used(version):
-                early += int((known[keys] > day).sum())
-                rows += len(keys)
-        return early, rows
+        days = [pd.Timestamp(batch.stem.removeprefix("batch-")) for batch in self.batches]
+        return max(
+            (known[keys].max() - day) / pd.Timedelta(days=1)
+            for version, day in enumerate(days[:LEARNED], start=1)
+            for keys in self._used(version)
+        )
 
     def _used(self, version: int) -> Iterator[np.ndarray]:
         """The keys of the rows that a version was trained on, and of those that judged it."""

@@ -65,7 +65,7 @@ def test_who_decided_is_said_where_it_was_not_the_rows(decided):
 
 
 def test_users_are_called_users(decided):
-    text = told(decided(evidence={"unit": "user", "groups": None}))
+    text = told(decided(evidence={"unit": "user", "groups": 8412}))
     assert "on 8,412 held-out users, 2026-10-01" in " ".join(text.split())
     assert line_of(text, "all users")
     assert "8,100 of 8,412 users differ" in text

@@ -1,7 +1,7 @@
 """Judging a candidate: everybody's answers on the rows that judge it, verdict, and refit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -128,9 +128,9 @@ class Judging:
         outcome, log = self._jobs.run(pinned, "fresh", self._fresh(run, pending), own_code(pinned))
         if (failure := failure_of(outcome, log)) is not None:
             return failure
-        there = report_of(outcome, FreshReport).rows
-        if there < rows_wanted(pending.rows):
-            return TooFew(there, outcome.seconds)
+        there = report_of(outcome, FreshReport)
+        if there.rows < rows_wanted(pending.rows):
+            return TooFew(there.rows, outcome.seconds)
         folder = self._jobs.folder(pinned.run, "fresh")
         scored = self._pending(run, pending, folder)
         if isinstance(scored, Failure):
@@ -138,7 +138,7 @@ class Judging:
         candidate = _Candidate(
             bundle=pending.bundle,
             folder=folder,
-            scored=scored,
+            scored=replace(scored, checks=there.checks + scored.checks),
             trained=self._baker.trained_rows(pending.bundle),
             rows=self._baker.read(pending.bundle).rows,
             look=pending.look,

@@ -69,7 +69,7 @@ def _legend(forest: Forest, metric: str) -> str:
 
 
 def _table(bars: Sequence[Bar]) -> str:
-    heads = ("compared", "rows", "difference", "interval", "state", "")
+    heads = ("compared", "rows", "difference", "interval", "state", "in words")
     rows = "".join(_row(bar) for bar in bars)
     head = "".join(f'<th scope="col">{each}</th>' for each in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -111,7 +111,7 @@ def _opponents(decision: Json) -> str:
 
 def _measured(metric: Json, evidence: Json) -> str:
     unit = plain(evidence.get("unit") or "row")
-    rows = counted(int(metric["n"]), f"held-out {unit}") + units_of(evidence)
+    rows = counted(metric["n"], f"held-out {unit}") + units_of(evidence, metric["n"])
     if metric["candidate"] is None:
         return f"on {rows}"
     text = f"{plain(metric['name'])} {figure(metric['candidate'])}"

@@ -8,10 +8,10 @@ from everbake.core.drawing.words import counted, plain, short
 Json = Mapping[str, Any]
 
 
-def units_of(evidence: Json) -> str:
-    """What the held-out rows belong to, and from when they are, as far as that is known."""
+def units_of(evidence: Json, n: int) -> str:
+    """What the `n` held-out rows belong to, and from when they are, as far as that is known."""
     groups, period = evidence.get("groups"), evidence.get("period")
-    text = f" of {counted(groups, 'group')}" if groups else ""
+    text = f" of {counted(groups, 'group')}" if groups and groups < n else ""
     return text if not period else f"{text}, {plain(period[0])} to {plain(period[1])}"
 
 

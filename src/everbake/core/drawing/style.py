@@ -29,7 +29,10 @@ _RULES = """
 .everbake-decision details{border:1px solid var(--line);border-radius:6px;padding:.4rem .8rem;
   overflow-x:auto}
 .everbake-decision summary{cursor:pointer}
-.everbake-decision table{border-collapse:collapse;margin:.6rem 0;font-size:.9rem}
+.everbake-decision table{border-collapse:collapse;margin:.6rem 0;font-size:.9rem;
+  overflow-wrap:normal}
+.everbake-decision :is(th,td):not(:first-child,:last-child){white-space:nowrap}
+.everbake-decision td:last-child{min-width:14rem}
 .everbake-decision :is(th,td){text-align:left;vertical-align:top;background:none;
   padding:.2rem .8rem .2rem 0;border-top:1px solid var(--line)}
 .everbake-decision ul{margin:0;padding:0;list-style:none}

@@ -29,7 +29,11 @@ def judge_ranking(order: JudgeOrder, context: JobContext) -> JudgeReport:
     decision = judge_rows(given, list_rules(recipe, period.audience, given))
     per_user = len(period.judge) / max(1, len(period.users))
     times = period.events.select([str(recipe.data.time)]).take(pa.array(period.judge))
-    told = told_of(with_enough(decision, per_user), period_of(recipe.data, frame(times)), "user")
+    told = told_of(
+        with_enough(decision, recipe.gate.rule, per_user),
+        period_of(recipe.data, frame(times)),
+        "user",
+    )
     return look.report(told.with_checks(order.checks))
 
 

@@ -11,7 +11,7 @@ import click
 
 from everbake import wiring
 from everbake.core.drawing import Style, as_lines
-from everbake.core.redact import kept
+from everbake.core.redact import HIDDEN, kept
 from everbake.core.tables import Row
 from everbake.errors import UsageError, UserCodeError
 from everbake.interfaces.cli.calling import json_option, progress, split_name, tell
@@ -84,9 +84,18 @@ def _side(project: Path, version: Row) -> dict[str, Any]:
 
 
 def _redacted(differs: dict[str, Any]) -> dict[str, Any]:
-    """The same, without what looks like a secret in somebody's code."""
+    """The same, without what looks like a secret in somebody's code or parameters."""
     code = [{**each, "diff": kept(each["diff"], os.environ)} for each in differs["code"]]
-    return {**differs, "code": code}
+    params = {
+        name: [_shown(name, value) for value in pair] for name, pair in differs["params"].items()
+    }
+    return {**differs, "code": code, "params": params}
+
+
+def _shown(name: str, value: object) -> object:
+    """A parameter's value, unless its name or its form says that it is a secret."""
+    told = f"{name}={value}"
+    return value if kept(told, os.environ) == told else HIDDEN
 
 
 def _text(told: dict[str, Any], look: Style) -> str:
