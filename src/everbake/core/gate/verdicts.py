@@ -1,6 +1,7 @@
 """The rules: from figures to a verdict with its code and its sentence."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from everbake.core.decision import Verdict
 from everbake.core.gate import wording
@@ -71,7 +72,7 @@ def _challenge(found: Findings, rules: Rules, needed: int | None) -> Ruling:
 
 
 def _worse(found: Findings) -> Ruling:
-    if found.margins.gap == 0:
+    if _exact(found):
         return Ruling("rejected", "champion_exact", _beside_exact(found))
     if found.interval.method == "constant":
         return Ruling("rejected", "constant_difference", wording.constant(found))
@@ -80,16 +81,21 @@ def _worse(found: Findings) -> Ruling:
 
 def _open(found: Findings, needed: int | None, *, challenge: bool) -> Ruling:
     text = wording.undecided(found, challenge=challenge, needed=needed)
-    if found.margins.gap == 0:
+    if _exact(found):
         return Ruling("inconclusive", "champion_exact", f"{_beside_exact(found)}. {wording.STAYS}")
     code = "undecided"
-    if found.n < FEW_DIFFERENCES:
+    if found.worth < FEW_DIFFERENCES:
         code = "few_rows"
     elif found.differing <= found.few:
         code = "few_differences"
     if code != "undecided":
         text = f"{wording.few(found)}: {text}"
     return Ruling("inconclusive", code, text)
+
+
+def _exact(found: Findings) -> bool:
+    """Whether the champion has the best value that there is."""
+    return found.margins.gap == 0 and isfinite(found.metric.best)
 
 
 def _beside_exact(found: Findings) -> str:
