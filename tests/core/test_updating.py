@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.core.facts import Learning, RunPinned
+from everbake.core.facts import RunPinned
+from everbake.core.learning import Learning
 from everbake.core.loop import ModelState
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table, UpdateSpec
 from everbake.core.updating import learning_of, rhythm_after

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from everbake.adapters.memory_ledger import MemoryLedger
 from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader, anchors_beside
+from everbake.core.batch_facts import BatchQuarantined
 from everbake.core.facts import (
     FACTS,
-    BatchQuarantined,
     Concluded,
     DataArrived,
     Paused,

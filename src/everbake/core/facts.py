@@ -11,7 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
+from everbake.core.batch_facts import BatchAccepted, BatchQuarantined, BatchRejected
 from everbake.core.decision import Verdict
+from everbake.core.learning import FROM_SCRATCH, Learning
 from everbake.core.look_facts import BestPinned, Look, LookPostponed, Pending
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.spec import RecipeSpec
@@ -73,50 +75,6 @@ class DataArrived:
 
 
 @dataclass(frozen=True)
-class BatchQuarantined:
-    """A batch broke the contract; its bytes wait, whole, for a person.
-
-    Attributes:
-        model: the model.
-        quarantine: id of the waiting batch.
-        digest: of the raw bytes.
-        rows: rows read, 0 where they could not be counted.
-        findings: what breaks the contract, with file, row and column, as JSON.
-        findings_count: how many there are; `findings` lists the first of them.
-        sources: names of the files.
-        blobs: the raw bytes, one blob a file.
-    """
-
-    model: str
-    quarantine: str
-    digest: str
-    rows: int
-    findings: str
-    findings_count: int
-    sources: tuple[str, ...]
-    blobs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class BatchRejected:
-    """A person threw a quarantined batch away (its bytes stay until they are collected)."""
-
-    model: str
-    quarantine: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class BatchAccepted:
-    """A person accepted a quarantined batch whose rows had arrived meanwhile, as `version`."""
-
-    model: str
-    quarantine: str
-    version: int
-    reason: str
-
-
-@dataclass(frozen=True)
 class RetrainRequested:
     """A person asked for a run without new data or a new recipe.
 
@@ -126,21 +84,6 @@ class RetrainRequested:
     model: str
     request: str
     full: bool = False
-
-
-@dataclass(frozen=True)
-class Learning:
-    """How the candidate of a run comes to know its rows.
-
-    Attributes:
-        base: the version that is taught the new rows; None: the candidate is trained from scratch.
-        bundle: and its bundle.
-        because: why from scratch, where the recipe has an `update`.
-    """
-
-    base: int | None = None
-    bundle: str | None = None
-    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,7 +134,7 @@ class RunPinned:
     best_bundle: str | None = None
     pending: Pending | None = None
     data_time: float | None = None
-    learning: Learning = Learning()
+    learning: Learning = FROM_SCRATCH
     reached: float | None = None
 
 

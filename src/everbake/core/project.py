@@ -10,6 +10,7 @@ from functools import singledispatch
 
 import msgspec
 
+from everbake.core.batch_facts import BatchAccepted, BatchQuarantined, BatchRejected
 from everbake.core.deploying import (
     best_pinned,
     concluded,
@@ -20,9 +21,6 @@ from everbake.core.deploying import (
     rollout_opened,
 )
 from everbake.core.facts import (
-    BatchAccepted,
-    BatchQuarantined,
-    BatchRejected,
     Concluded,
     DataArrived,
     Entry,

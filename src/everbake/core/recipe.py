@@ -17,6 +17,7 @@ import msgspec
 from everbake.core.exposure import Canary, Replace, Rollout, Shadow
 from everbake.core.metrics import AtLeast, AtMost, metric_name, metric_of
 from everbake.core.ranking import LISTED
+from everbake.core.rhythm import rhythm_of
 from everbake.core.spec import (
     Better,
     CostThreshold,
@@ -28,7 +29,6 @@ from everbake.core.spec import (
     RecipeSpec,
     Rule,
     Table,
-    UpdateSpec,
     declared,
     declaring,
     parse_size,
@@ -354,7 +354,7 @@ class Recipe:
             _check_function(
                 self.update, "update", required=("model", "new_rows"), keywords=_OFFERED
             )
-        self._check_rhythm()
+        rhythm_of(self.full_every, learns_on=self.update is not None)
         if self.split is None:
             object.__setattr__(self, "split", TimeSplit() if self.data.time else HashSplit())
         self._check_split()
@@ -369,23 +369,6 @@ class Recipe:
                 why=str(error),
                 mend="plain numbers, texts, lists and dicts only",
             ) from error
-
-    def _check_rhythm(self) -> None:
-        if self.full_every is None:
-            return
-        if self.update is None:
-            raise RecipeError(
-                "EB204",
-                f"full_every is {self.full_every!r}, and there is no update",
-                why="without one, every run trains from scratch",
-                mend="Recipe(..., update=..., full_every=...), or drop full_every",
-            )
-        if isinstance(self.full_every, str):
-            parse_span(self.full_every)
-        elif self.full_every < 1:
-            raise RecipeError(
-                "EB204", f"full_every is {self.full_every}", mend='full_every=10, or "30d"'
-            )
 
     def _check_split(self) -> None:
         if isinstance(self.split, TimeSplit) and not self.data.time:
@@ -476,15 +459,7 @@ def describe(recipe: Recipe, rows_form: str) -> RecipeSpec:
         threads=recipe.limits.threads,
         rows_form=rows_form,
         rollout=recipe.rollout.described(),
-        update=_describe_update(recipe),
+        update=rhythm_of(recipe.full_every, learns_on=recipe.update is not None),
         threshold=recipe.threshold,
         ranked=recipe.ranked,
     )
-
-
-def _describe_update(recipe: Recipe) -> UpdateSpec | None:
-    if recipe.update is None:
-        return None
-    if isinstance(recipe.full_every, str):
-        return UpdateSpec(after_seconds=parse_span(recipe.full_every))
-    return UpdateSpec(after_runs=recipe.full_every)

@@ -1,6 +1,7 @@
 """Whether a run trains from scratch or updates the champion: pure functions of what is known."""
 
-from everbake.core.facts import Learning, RunPinned
+from everbake.core.facts import RunPinned
+from everbake.core.learning import Learning
 from everbake.core.loop import ModelState
 from everbake.core.spec import UpdateSpec
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from everbake.core.batch_facts import BatchQuarantined, BatchRejected
 from everbake.core.facts import (
-    BatchQuarantined,
-    BatchRejected,
     Concluded,
     DataArrived,
     Entry,

@@ -5,15 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from everbake.core.batch_facts import BatchAccepted, BatchQuarantined
 from everbake.core.contract import Contract, Parsed
-from everbake.core.facts import (
-    BatchAccepted,
-    BatchQuarantined,
-    DataArrived,
-    Entry,
-    digest,
-    expected,
-)
+from everbake.core.facts import DataArrived, Entry, digest, expected
 from everbake.core.loop import ModelState
 from everbake.errors import UsageError
 from everbake.ports import Batch, Ports

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from everbake.core.decision import Verdict
-from everbake.core.facts import DataArrived, Learning, RunPinned, expected, step_id
+from everbake.core.facts import DataArrived, RunPinned, expected, step_id
+from everbake.core.learning import Learning
 from everbake.core.look_facts import Pending
 from everbake.core.loop import PENDING, ModelState, Retrain
 from everbake.core.updating import learning_of
