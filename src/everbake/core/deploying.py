@@ -1,7 +1,7 @@
 """What the facts about who serves change in the tables: runs that end, people, rollouts."""
 
-from everbake.core.facts import Concluded, Entry
-from everbake.core.people_facts import BestPinned, Promoted, RolledBack
+from everbake.core.facts import Concluded, Entry, Promoted, RolledBack
+from everbake.core.look_facts import BestPinned
 from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.tables import Put, Row
 

@@ -12,15 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from everbake.core.decision import Verdict
-from everbake.core.look_facts import Look, LookPostponed, Pending
-from everbake.core.people_facts import (
-    BestPinned,
-    Paused,
-    Promoted,
-    Resumed,
-    RetrainRequested,
-    RolledBack,
-)
+from everbake.core.look_facts import BestPinned, Look, LookPostponed, Pending
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.spec import RecipeSpec
 from everbake.errors import HealthError
@@ -122,6 +114,18 @@ class BatchAccepted:
     quarantine: str
     version: int
     reason: str
+
+
+@dataclass(frozen=True)
+class RetrainRequested:
+    """A person asked for a run without new data or a new recipe.
+
+    With `full`, it trains from scratch where it would have updated the champion.
+    """
+
+    model: str
+    request: str
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -347,6 +351,65 @@ class Concluded:
     new_rows: int = 0
     updates: int = 0
     full_time: float | None = None
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A version became the champion without a rollout, as a person wants it or the recipe.
+
+    An open rollout ends with it, and another candidate that was pending is retired. With `pins`,
+    the version is the best so far as well.
+    """
+
+    model: str
+    version: int
+    bundle: str
+    champion_before: int | None
+    bundle_before: str | None
+    reason: str
+    request: str
+    rollout: str | None = None
+    challenger: int | None = None
+    pins: bool = False
+    candidate_before: int | None = None
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A person brought an older champion back, or ended a rollout in the champion's favour.
+
+    Automatic promotion is held from here on. With `pins`, who was rolled back had been the best so
+    far, and the version takes that place as well.
+    """
+
+    model: str
+    version: int
+    bundle: str
+    champion_before: int | None
+    bundle_before: str | None
+    reason: str
+    request: str
+    rollout: str | None = None
+    challenger: int | None = None
+    pins: bool = False
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Runs of a model do not start until it is resumed."""
+
+    model: str
+    reason: str
+    request: str
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Runs start again, and promotion is no longer held."""
+
+    model: str
+    reason: str
+    request: str
 
 
 Fact = (

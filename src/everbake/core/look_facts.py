@@ -1,4 +1,4 @@
-"""What facts say about rows that decide: each look at them, and who is looked at again.
+"""What facts say about rows that decide: each look at them, and the version that is the best.
 
 A version on which the rows could not tell is pending. It is looked at again, by a run that trains
 nothing, once twice as many rows can judge it.
@@ -63,3 +63,24 @@ class LookPostponed:
     run: str
     rows: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class BestPinned:
+    """A person said which version is the best so far: no candidate may fall behind it.
+
+    Attributes:
+        model: the model.
+        version: the version.
+        bundle: what it answers with.
+        best_before: the version that was the best before.
+        reason: why.
+        request: the person's request.
+    """
+
+    model: str
+    version: int
+    bundle: str
+    best_before: int | None
+    reason: str
+    request: str

@@ -27,20 +27,17 @@ from everbake.core.facts import (
     DataArrived,
     Entry,
     Evaluated,
+    Paused,
+    Promoted,
     RecipeChanged,
+    Resumed,
+    RetrainRequested,
+    RolledBack,
     RunPinned,
     Trained,
     TrainingFailed,
 )
-from everbake.core.look_facts import LookPostponed
-from everbake.core.people_facts import (
-    BestPinned,
-    Paused,
-    Promoted,
-    Resumed,
-    RetrainRequested,
-    RolledBack,
-)
+from everbake.core.look_facts import BestPinned, LookPostponed
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
 from everbake.core.tables import KEYS, Cell, Put, Row
 

@@ -12,6 +12,7 @@ from everbake.core.facts import (
     DataArrived,
     Entry,
     RecipeChanged,
+    RetrainRequested,
     digest,
     expected,
 )
@@ -25,7 +26,6 @@ from everbake.core.loop import (
     order_of,
     rollout_due,
 )
-from everbake.core.people_facts import RetrainRequested
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
 from everbake.engine.rollouts import look_after, opened, rollout_id, won

@@ -3,9 +3,17 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from everbake.core.facts import Entry, Fact, digest
+from everbake.core.facts import (
+    Entry,
+    Fact,
+    Paused,
+    Promoted,
+    Resumed,
+    RolledBack,
+    digest,
+)
+from everbake.core.look_facts import BestPinned
 from everbake.core.loop import ModelState
-from everbake.core.people_facts import BestPinned, Paused, Promoted, Resumed, RolledBack
 from everbake.core.rollout_facts import RolloutOpened
 from everbake.core.tables import Row
 from everbake.core.taking_over import verdict_of

@@ -4,10 +4,9 @@ from dataclasses import asdict, replace
 
 import msgspec
 
-from everbake.core.facts import Entry, digest
+from everbake.core.facts import Entry, Promoted, digest
 from everbake.core.loop import ModelState
 from everbake.core.metrics import known_metric
-from everbake.core.people_facts import Promoted
 from everbake.core.rollout.assessing import Assessment, assess
 from everbake.core.rollout.plan import Plan, Stage
 from everbake.core.rollout.planning import Baseline, Loss, Options, make_plan

@@ -1,7 +1,5 @@
 """The last step of a run: verdict, version number and deployment in one fact."""
 
-from dataclasses import replace
-
 from everbake.core.facts import (
     Concluded,
     DataArrived,
@@ -36,36 +34,30 @@ def conclude(
         return _failed(pinned, trained, model)
     if isinstance(evaluated, TrainingFailed):
         return _failed(pinned, evaluated, model)
-    learned = pinned.learning.base is None or trained.new_rows > 0
-    updates, full_time = rhythm_after(pinned, model, counts=learned)
-    return replace(
-        _judged(pinned, evaluated, arrived, model),
-        runtime=trained.runtime,
-        seconds=trained.seconds + evaluated.seconds,
-        log=trained.log,
-        base=pinned.learning.base,
-        rows=trained.rows,
-        new_rows=trained.new_rows,
-        updates=updates,
-        full_time=full_time,
-    )
-
-
-def _judged(
-    pinned: RunPinned, evaluated: Evaluated, arrived: DataArrived, model: ModelState
-) -> Concluded:
-    """What follows from the decision."""
     follows = taking_over(pinned, evaluated, model)
     waits = follows.verdict == "promoted" and not follows.wins
-    return replace(
-        _ended(pinned, model),
+    learned = pinned.learning.base is None or trained.new_rows > 0
+    updates, full_time = rhythm_after(pinned, model, counts=learned)
+    return Concluded(
+        model=pinned.model,
+        run=pinned.run,
         state="waiting" if waits else "finished",
+        data_version=pinned.data_version,
+        recipe=pinned.recipe,
+        cause=pinned.cause,
+        attempt=pinned.attempt,
         verdict=follows.verdict,
         version=model.versions + 1,
         bundle=evaluated.serves,
+        runtime=trained.runtime,
         decision=evaluated.decision,
         serves=follows.serves,
         rolls=follows.rolls,
+        champion_before=model.champion,
+        bundle_before=model.champion_bundle,
+        candidate_before=model.candidate,
+        seconds=trained.seconds + evaluated.seconds,
+        log=trained.log,
         keeps=_keeps(pinned, follows, model),
         look=evaluated.look,
         next_look=_next_look(pinned, evaluated, arrived, follows),
@@ -74,6 +66,11 @@ def _judged(
         surpasses=follows.surpasses,
         pins=follows.pins,
         unpins=follows.unpins,
+        base=pinned.learning.base,
+        rows=trained.rows,
+        new_rows=trained.new_rows,
+        updates=updates,
+        full_time=full_time,
     )
 
 
@@ -95,18 +92,6 @@ def _next_look(
 
 def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Concluded:
     updates, full_time = rhythm_after(pinned, model, counts=not failed.again)
-    return replace(
-        _ended(pinned, model),
-        error=f"{failed.code} {failed.error}",
-        again=failed.again,
-        log=failed.log,
-        updates=updates,
-        full_time=full_time,
-    )
-
-
-def _ended(pinned: RunPinned, model: ModelState) -> Concluded:
-    """A run that has come to nothing."""
     return Concluded(
         model=pinned.model,
         run=pinned.run,
@@ -124,4 +109,9 @@ def _ended(pinned: RunPinned, model: ModelState) -> Concluded:
         champion_before=model.champion,
         bundle_before=model.champion_bundle,
         candidate_before=model.candidate,
+        error=f"{failed.code} {failed.error}",
+        again=failed.again,
+        log=failed.log,
+        updates=updates,
+        full_time=full_time,
     )

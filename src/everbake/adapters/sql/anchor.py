@@ -12,8 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from everbake.core.facts import Concluded, Entry
-from everbake.core.people_facts import Promoted, RolledBack
+from everbake.core.facts import Concluded, Entry, Promoted, RolledBack
 from everbake.errors import HealthError
 from everbake.ports import Anchor
 
