@@ -146,6 +146,7 @@ class Calibration:
         slope_interval: 95 %.
         error: root of the mean squared gap of the bins without what chance puts there; below 0
             where chance alone explains more than there is.
+        error_interval: 95 %, by resampling; None where groups are too few.
         plug_in: the expected calibration error as it is usually computed.
         expected: what that is on average where all is well.
         bins: the reliability curve.
@@ -158,6 +159,7 @@ class Calibration:
     slope: float | None
     slope_interval: tuple[float, float] | None
     error: float
+    error_interval: tuple[float, float] | None
     plug_in: float
     expected: float
     bins: tuple[ReliabilityBin, ...]
