@@ -119,7 +119,7 @@ def usual(y: "Array") -> bool:
     """Whether outcomes are of 1, 0 and -1, of which 1 is the positive one."""
     import numpy as np
 
-    return y.dtype.kind in "biuf" and bool(np.all(np.isin(y, (-1, 0, 1))))
+    return y.dtype.kind in "biuf" and bool(np.all((y == 0) | (y == 1) | (y == -1)))
 
 
 def decided(y: "Array", answers: "Array") -> "Array":
@@ -162,7 +162,7 @@ def decisive(answers: "Array") -> bool:
     """Whether numbers are decisions, all of them 0 or 1 (or -1), and not scores."""
     import numpy as np
 
-    return bool(np.all(np.isin(answers, (-1, 0, 1))))
+    return bool(np.all((answers == 0) | (answers == 1) | (answers == -1)))
 
 
 def squared_error(y: "Array", p: "Array") -> "Array":

@@ -70,7 +70,7 @@ class HeldOut:
     def worth(self) -> float:
         """How many rows of equal weight are worth as much: (sum w)^2 / sum w^2 (Kish 1965)."""
         w = self.weights
-        return self.n if w is None else float(np.sum(w) ** 2 / np.dot(w, w))
+        return self.n if w is None else float(np.sum(w) ** 2 / np.sum(w * w))
 
     @property
     def level(self) -> float:

@@ -77,7 +77,7 @@ def average(values: Floats, weights: Floats | None) -> float:
     """The mean, weighted where there are weights."""
     if weights is None:
         return float(np.mean(values))
-    return float(np.dot(weights, values) / np.sum(weights))
+    return float(np.sum(weights * values) / np.sum(weights))
 
 
 def agree(metric: Metric, pair: Pair, losses: Losses, values: tuple[float, float]) -> bool:

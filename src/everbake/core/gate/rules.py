@@ -95,9 +95,7 @@ class Rules:
 
 def rail(guardrail: AtLeast | AtMost | Rail) -> Rail:
     """The rail that a guardrail stands for."""
-    if isinstance(guardrail, Rail):
-        return guardrail
-    if not isinstance(guardrail, AtLeast | AtMost):
+    if not isinstance(guardrail, AtLeast | AtMost | Rail):
         raise UsageError(
             "EB052",
             f"{guardrail!r} is not a guardrail",
@@ -110,6 +108,8 @@ def rail(guardrail: AtLeast | AtMost | Rail) -> Rail:
             mend="AtLeast(metric, limit): first the function, then the number",
         )
     number(guardrail.limit, f"the limit on {metric_name(guardrail.metric)}")
+    if isinstance(guardrail, Rail):
+        return guardrail
     kind: Literal["at_least", "at_most"] = "at_least"
     if isinstance(guardrail, AtMost):
         kind = "at_most"
