@@ -14,7 +14,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from everbake.core.facts import FACTS, Concluded
+from everbake.core.facts import FACTS
+from everbake.core.run_facts import Concluded
 from everbake.core.spec import CostThreshold, Events, RecipeSpec
 
 # The machine's load is no property of the code: no deadlines. A failing example prints its seed.

@@ -7,18 +7,15 @@ import pytest
 
 from everbake.core.facts import (
     GENESIS,
-    Concluded,
     DataArrived,
-    Evaluated,
     Promoted,
     RecipeChanged,
     RolledBack,
-    RunPinned,
-    Trained,
     encode,
     link,
     name_of,
 )
+from everbake.core.run_facts import Concluded, Evaluated, RunPinned, Trained
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 
 _SPEC = RecipeSpec(

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from everbake import Gate, GroupSplit, HashSplit, Recipe, Table, TimeSplit
 from everbake.core.dataset import HASH, ROW
-from everbake.core.recipe import describe
+from everbake.core.describing import describe
 from everbake.host import alone
 from everbake.host.alone import survey, told_alone
 from everbake.host.leakage import column_checks, split_checks

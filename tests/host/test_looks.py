@@ -14,7 +14,7 @@ from sklearn.metrics import mean_squared_error
 
 from everbake import Gate, GroupSplit, HashSplit, Recipe, Table, TimeSplit
 from everbake.core.dataset import HASH, ROW
-from everbake.core.recipe import describe
+from everbake.core.describing import describe
 from everbake.core.work import FreshOrder, Judged, JudgeOrder, TrainOrder
 from everbake.host.freshness import fresh_rows
 from everbake.host.judging import judge_candidate

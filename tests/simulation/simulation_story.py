@@ -8,10 +8,11 @@ from pathlib import Path
 import simulation_world as world_of
 from simulation_crash import Crash, Never, Wire
 
-from everbake.core.facts import Concluded, RunPinned, encode, name_of
+from everbake.core.facts import encode, name_of
 from everbake.core.loop import due, state_of
 from everbake.core.project import fold
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved
+from everbake.core.run_facts import Concluded, RunPinned
 from everbake.core.tables import COLUMNS
 from everbake.engine import release
 from everbake.engine.owner import Owner

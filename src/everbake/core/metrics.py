@@ -108,11 +108,18 @@ def positives(y: "Array") -> "Array":
     return np.asarray(y == np.unique(y)[-1])
 
 
+def classes(y: "Array") -> int:
+    """How many outcomes there are: those that occur, and both of 0 and 1 where one does."""
+    import numpy as np
+
+    return max(len(np.unique(y)), 2 if usual(y) else 1)
+
+
 def usual(y: "Array") -> bool:
     """Whether outcomes are of 1, 0 and -1, of which 1 is the positive one."""
     import numpy as np
 
-    return y.dtype.kind in "biuf" and bool(np.all(np.isin(y, (-1, 0, 1))))
+    return y.dtype.kind in "biuf" and bool(np.all((y == 0) | (y == 1) | (y == -1)))
 
 
 def decided(y: "Array", answers: "Array") -> "Array":
@@ -155,7 +162,7 @@ def decisive(answers: "Array") -> bool:
     """Whether numbers are decisions, all of them 0 or 1 (or -1), and not scores."""
     import numpy as np
 
-    return bool(np.all(np.isin(answers, (-1, 0, 1))))
+    return bool(np.all((answers == 0) | (answers == 1) | (answers == -1)))
 
 
 def squared_error(y: "Array", p: "Array") -> "Array":
@@ -207,6 +214,9 @@ def log_loss(y: "Array", p: "Array") -> "Array":
 
     Probabilities are clipped where scikit-learn clips them, at the resolution of their own type, so
     that the mean is the figure that the user knows. A matrix has one column a label, in order.
+
+    Raises:
+        ValueError: there are other columns than labels, so that nobody knows which is whose.
     """
     import numpy as np
 
@@ -214,8 +224,12 @@ def log_loss(y: "Array", p: "Array") -> "Array":
     clipped = np.clip(p.astype(np.float64), edge, 1 - edge)
     if p.ndim == 1:
         return -np.log(np.where(positives(y), clipped, 1 - clipped))
-    column = np.unique(y, return_inverse=True)[1].reshape(-1)
-    return -np.log(clipped[np.arange(len(y)), column])
+    labels, numbers = np.unique(y, return_inverse=True)
+    if p.shape[1] != classes(y):
+        raise ValueError(f"{p.shape[1]} columns of probabilities, {len(labels)} outcomes occur")
+    column = y == 1 if len(labels) == 1 else numbers.reshape(-1)
+    losses: Array = -np.log(clipped[np.arange(len(y)), column.astype(np.intp)])
+    return losses
 
 
 _LOSSES = (

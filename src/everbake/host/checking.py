@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from everbake.core.decision import Check
+from everbake.core.describing import describe
 from everbake.core.gate import Given, judge_rows
-from everbake.core.recipe import Recipe, describe
+from everbake.core.recipe import Recipe
 from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Check
-from everbake.core.recipe import Recipe, describe
+from everbake.core.describing import describe
+from everbake.core.recipe import Recipe
 from everbake.core.work import FreshOrder, FreshReport
 from everbake.host.calling import recipe_of
 from everbake.host.leakage import split_checks

@@ -56,7 +56,7 @@ def _parse(order: ParseOrder, _: JobContext) -> object:
 
 
 def _describe(_: object, context: JobContext) -> object:
-    from everbake.core.recipe import describe
+    from everbake.core.describing import describe
     from everbake.host.calling import recipes_of
     from everbake.host.rows import rows_form
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
+from everbake.core.describing import describe
 from everbake.core.ranking import COLD_START
-from everbake.core.recipe import Recipe, describe
+from everbake.core.recipe import Recipe
 from everbake.core.work import Told, TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.alone import Survey, survey, told_alone

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from everbake.core.recipe import describe
+from everbake.core.describing import describe
 from everbake.core.work import UnseenOrder, UnseenReport
 from everbake.host.calling import recipe_of
 from everbake.host.protocol import JobContext

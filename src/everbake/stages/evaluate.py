@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from everbake.core.facts import DataArrived, Evaluated, RunPinned, TrainingFailed
+from everbake.core.facts import DataArrived
 from everbake.core.look_facts import Look, LookPostponed
+from everbake.core.run_facts import Evaluated, RunPinned, TrainingFailed
 from everbake.ports import Compared, Failure, Ports, TooFew
 
 if TYPE_CHECKING:

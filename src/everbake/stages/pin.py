@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from everbake.core.decision import Verdict
-from everbake.core.facts import DataArrived, Learning, RunPinned, expected, step_id
+from everbake.core.facts import DataArrived, expected, step_id
 from everbake.core.look_facts import Pending
 from everbake.core.loop import PENDING, ModelState, Retrain
+from everbake.core.run_facts import Learning, RunPinned
 from everbake.core.updating import learning_of
 from everbake.ports import Ports
 

@@ -45,19 +45,23 @@ def delong(positive: Flags, champion: Floats, candidate: Floats) -> Areas:
 def auroc_interval(
     positive: Flags, champion: Floats, candidate: Floats, level: float = 0.05
 ) -> Interval:
-    """DeLong's interval of the difference of two areas under the curve.
+    """DeLong's interval of the difference of two areas under the curve."""
+    smaller = min(int(np.sum(positive)), int(np.sum(~positive)))
+    return area_interval(delong(positive, champion, candidate), smaller, len(positive), level)
+
+
+def area_interval(areas: Areas, smaller: int, n: int, level: float = 0.05) -> Interval:
+    """The interval of the difference of two areas on `n` rows, `smaller` of the smaller class.
 
     Where the areas differ and nothing varies (one of them separates the classes), small classes
     leave the whole range of a difference open.
     """
-    areas = delong(positive, champion, candidate)
-    smaller = min(int(np.sum(positive)), int(np.sum(~positive)))
     error = sqrt(areas.variance)
     half = student(1 - level / 2, smaller - 1) * error
     difference = areas.candidate - areas.champion
     if error == 0 and difference != 0 and smaller < _SEPARATED:
         return Interval(difference, -1.0, 1.0, "delong", 1.0, gain_barred=True)
-    sd = error * sqrt(len(positive))
+    sd = error * sqrt(n)
     return Interval(difference, difference - half, difference + half, "delong", sd)
 
 

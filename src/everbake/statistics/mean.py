@@ -83,7 +83,7 @@ def weighted_rows(d: Floats, weights: Floats) -> Floats:
         d: row differences, or influence values added to their weighted mean.
         weights: at least 0, with a sum above 0.
     """
-    mean = float(np.dot(weights, d) / np.sum(weights))
+    mean = float(np.sum(weights * d) / np.sum(weights))
     rows: Floats = mean + weights * (d - mean) / np.mean(weights)
     return rows
 

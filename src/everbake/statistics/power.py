@@ -6,6 +6,7 @@ from everbake.statistics.quantiles import normal, student, student_power
 
 _POWER = 0.8
 _CERTAIN = 30.0  # standard errors, beyond which the series stops converging
+_MOST = 1e8  # root of the largest number of rows that is told
 _LARGE = 1_000_000  # beyond it Student's and the normal quantile agree to the row
 
 
@@ -29,9 +30,9 @@ def rows_for(sd: float, delta: float, level: float = 0.05) -> int | None:
 
 
 def normal_rows(sd: float, delta: float, level: float = 0.05) -> int:
-    """The first approximation of `rows_for`, from the normal distribution; at least 2."""
+    """The first approximation of `rows_for`, from the normal distribution; 2 to 10^16."""
     z = normal(1 - level / 2) + normal(_POWER)
-    return max(2, ceil((z * sd / delta) ** 2))
+    return max(2, ceil(min(z * sd / delta, _MOST) ** 2))
 
 
 def _reached(n: int, effect: float, level: float) -> float:

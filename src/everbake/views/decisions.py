@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from everbake.core.facts import RunPinned, Trained, expected, step_id
+from everbake.core.facts import expected, step_id
+from everbake.core.run_facts import RunPinned, Trained
 from everbake.core.spec import SplitSpec
 from everbake.core.tables import Row
 from everbake.ports import Reader

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from everbake.core.bundle import Bundle, Input
-from everbake.core.facts import RunPinned, expected, step_id
+from everbake.core.facts import expected, step_id
+from everbake.core.run_facts import RunPinned
 from everbake.core.spec import RecipeSpec
 from everbake.core.tables import Row
 from everbake.ports import Blobs, Reader

@@ -10,9 +10,10 @@ from everbake.adapters.hosting.baking import Baker
 from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
 from everbake.core.decision import Check, Verdict
-from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.facts import DataArrived
 from everbake.core.look_facts import Look, Pending
 from everbake.core.pending import rows_wanted
+from everbake.core.run_facts import RunPinned
 from everbake.core.work import (
     FreshOrder,
     FreshReport,

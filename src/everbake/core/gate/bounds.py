@@ -6,7 +6,8 @@ from math import isclose, sqrt
 import numpy as np
 
 from everbake.core.gate.dependence import partitions
-from everbake.core.gate.estimates import Drawing, RowMean
+from everbake.core.gate.drawing import Drawing
+from everbake.core.gate.estimates import RowMean
 from everbake.core.gate.heldout import Array, Flags, Floats, HeldOut
 from everbake.core.gate.losses import average, value_of
 from everbake.core.gate.scoring import Scorer, is_composite, is_numeric
@@ -75,7 +76,7 @@ class Measured:
         try:
             if losses is not None:
                 return self._of_losses(losses, level)
-            found = self._drawing(most).estimate(self.value).interval(2 * level)
+            found = self._drawing(most).arranged().estimate(self.value).interval(2 * level)
         except (TooFewGroupsError, UndefinedError):
             return None
         return Bounds(found.lower, found.upper, level)

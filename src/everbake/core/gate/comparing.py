@@ -1,12 +1,13 @@
 """The comparison of the candidate with one other model on the same rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
 
 from everbake.core.gate import ties, wording
 from everbake.core.gate.dependence import dependence_notes
+from everbake.core.gate.drawing import Estimate
 from everbake.core.gate.duel import (
     NEW,
     TWO_CLASS,
@@ -17,10 +18,19 @@ from everbake.core.gate.duel import (
     scored,
     untold_by,
 )
-from everbake.core.gate.estimates import Estimate, estimate
-from everbake.core.gate.findings import NO_MARGINS, Findings, Margins, margins
+from everbake.core.gate.estimates import estimate
+from everbake.core.gate.findings import Findings, Margins
 from everbake.core.gate.heldout import Array, HeldOut
 from everbake.core.gate.looks import level_of
+from everbake.core.gate.outcomes import (
+    Outcome,
+    even,
+    few_groups,
+    margins_of,
+    too_large,
+    undecided,
+    unmeasured,
+)
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import is_composite
 from everbake.core.gate.verdicts import Ruling, decide, rows_needed
@@ -32,37 +42,8 @@ from everbake.statistics.mean import FEW_DIFFERENCES
 
 _FEW_PAIRS = 5  # right against wrong: fewer pairs than that cannot win McNemar's test
 _BEYOND_DOUBT = 0.0010019  # both sides beyond z = 3.29
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a comparison says, and the figures of which it says it.
-
-    Attributes:
-        ruling: verdict, code and sentence.
-        metric: the name of the metric that decided.
-        candidate: the candidate's value, None where there is none.
-        champion: the other model's value.
-        interval: of the difference; None where none was made.
-        margins: what counts as a loss.
-        differing: rows that tell the two models apart.
-        needed: further rows for a verdict; None: no honest number.
-        surpasses: whether the candidate is better by more than w beyond any doubt.
-        notes: sentences that did not decide.
-        duel: the scored models, where an interval was made.
-    """
-
-    ruling: Ruling
-    metric: str
-    candidate: float | None = None
-    champion: float | None = None
-    interval: Interval | None = None
-    margins: Margins = NO_MARGINS
-    differing: int = 0
-    needed: int | None = None
-    surpasses: bool = False
-    notes: tuple[str, ...] = ()
-    duel: Duel | None = None
+_SAME = 1e-9
+_A_FEW_RESAMPLES = 200  # enough to see whether anything moves
 
 
 def compare(held: HeldOut, rules: Rules) -> Outcome:
@@ -79,17 +60,31 @@ def compare(held: HeldOut, rules: Rules) -> Outcome:
         text = f"the model in use cannot be scored ({error}); the new one answers all"
         return Outcome(Ruling("promoted", "champion_broken", text), rules.name)
     except UserCodeError as error:
-        reason = untold_by(error, rules.name, held.y)
+        reason = untold_by(error, rules.name, held.y, pair.after)
         if reason is None:
             raise
         same = ties.same_answers(pair, rules)
         if same is not None:
-            return _even(pair, rules, same)
-        return _unmeasured(pair, rules, _open("one_class", reason, pair))
+            return even(pair, rules, same)
+        return unmeasured(pair, rules, undecided("one_class", reason, pair))
     return _paired(pair, rules)
 
 
 def _paired(pair: Duel, rules: Rules) -> Outcome:
+    settled = _settled(pair, rules)
+    if settled is not None:
+        return settled
+    untold = ties.untold(pair)
+    if untold is None:
+        return _measured(pair, rules)
+    other = log_loss_duel(pair) if pair.metric.kind in TWO_CLASS else None
+    if other is None:
+        return unmeasured(pair, rules, untold)
+    return _by_log_loss(other, rules, untold)
+
+
+def _settled(pair: Duel, rules: Rules) -> Outcome | None:
+    """What needs no interval."""
     values = pair.values
     if values is not None and not isfinite(values[0]):
         text = f"{rules.name} has no finite value for the model in use"
@@ -98,19 +93,34 @@ def _paired(pair: Duel, rules: Rules) -> Outcome:
         return Outcome(ruling, rules.name, candidate=values[1])
     tie = ties.tie(pair, rules)
     if tie is not None:
-        return _even(pair, rules, tie)
-    untold = ties.untold(pair)
-    if untold is None:
-        return _measured(pair, rules)
-    other = log_loss_duel(pair) if pair.metric.kind in TWO_CLASS else None
-    if other is None:
-        return _unmeasured(pair, rules, untold)
-    return _by_log_loss(other, rules, untold)
+        return even(pair, rules, tie)
+    if not isfinite(pair.difference):
+        return too_large(pair, rules)
+    return even(pair, rules, ties.same_loss(pair, rules)) if _unmoved(pair) else None
+
+
+def _unmoved(pair: Duel) -> bool:
+    """Whether rows that are too few for an interval agree that nothing differs.
+
+    Where there are enough of them, the interval itself tells.
+    """
+    few = pair.held.worth < ties.FEWEST or (pair.rarest or ties.RAREST) < ties.RAREST
+    if not few or pair.losses is not None or pair.values is None:
+        return False
+    if abs(pair.difference) > _SAME * max(map(abs, pair.values)):
+        return False
+    try:
+        interval = estimate(pair, _A_FEW_RESAMPLES).interval(pair.held.level)
+    except (UndefinedError, TooFewGroupsError):
+        return False
+    return interval.difference == 0 and interval.sd == 0
 
 
 def _by_log_loss(pair: Duel, rules: Rules, untold: Ruling) -> Outcome:
     """Decide by log loss and say why."""
-    outcome = _measured(pair, replace(rules, name="log_loss", better="lower"))
+    # a gain wanted in units of the other metric says nothing here
+    rules = replace(rules, name="log_loss", better="lower", min_gain=0.0)
+    outcome = _measured(pair, rules)
     why = untold.text.removesuffix(f" {wording.STAYS}").removesuffix(".")
     text = f"{why}, so log loss decides: {outcome.ruling.text}"
     return replace(outcome, ruling=replace(outcome.ruling, text=text))
@@ -119,18 +129,25 @@ def _by_log_loss(pair: Duel, rules: Rules, untold: Ruling) -> Outcome:
 def _measured(pair: Duel, rules: Rules) -> Outcome:
     few = ties.too_few(pair)
     if few is not None:
-        return _unmeasured(pair, rules, few)
+        return unmeasured(pair, rules, few)
     pair = _without_root_of_zero(pair)
     try:
         shown = estimate(pair)
         interval = shown.interval(pair.held.level)
     except UndefinedError:
         text = f"{rules.name} has no value on too many resamples of {wording.rows(pair.held.n)}"
-        return _unmeasured(pair, rules, _open("undefined_resamples", text, pair))
+        return unmeasured(pair, rules, undecided("undefined_resamples", text, pair))
     except TooFewGroupsError as error:
-        return _unmeasured(pair, rules, _open("few_groups", _few_groups(pair, error), pair))
+        return few_groups(pair, rules, error)
     if interval.difference == 0 and interval.sd == 0:
-        return _even(pair, rules, ties.same_loss(pair, rules))
+        return even(pair, rules, ties.same_loss(pair, rules))
+    return _ruled(pair, shown, interval, rules)
+
+
+def _ruled(pair: Duel, shown: Estimate, interval: Interval, rules: Rules) -> Outcome:
+    """What the interval says."""
+    if not all(map(isfinite, (interval.difference, interval.lower, interval.upper))):
+        return too_large(pair, rules)
     found = _found(pair, rules, shown, interval)
     needed = rows_needed(found, rules)
     ruling = replace(decide(found, rules, needed), difference=interval.difference)
@@ -155,7 +172,7 @@ def _found(pair: Duel, rules: Rules, shown: Estimate, interval: Interval) -> Fin
     held, (before, after) = pair.held, pair.values
     k = int(np.count_nonzero(pair.differing))
     few = few_differences(interval)
-    if held.n < FEW_DIFFERENCES or k <= few:
+    if held.worth < FEW_DIFFERENCES or k <= few:
         interval = interval.barred()
     allowed = margins_of(pair, before, rules)
     losses = pair.losses
@@ -163,6 +180,7 @@ def _found(pair: Duel, rules: Rules, shown: Estimate, interval: Interval) -> Fin
     return Findings(
         metric=pair.metric,
         n=held.n,
+        worth=held.worth,
         champion=before,
         candidate=after,
         interval=interval,
@@ -177,14 +195,6 @@ def _found(pair: Duel, rules: Rules, shown: Estimate, interval: Interval) -> Fin
     )
 
 
-def margins_of(pair: Duel, before: float, rules: Rules) -> Margins:
-    """What counts as a loss beside a champion of the value `before`."""
-    losses = pair.losses
-    if losses is not None and not np.any(losses.champion) and not pair.metric.unit:
-        return NO_MARGINS
-    return margins(pair.metric, before, rules)
-
-
 def few_differences(interval: Interval) -> int:
     """The number of differing rows at which no gain is claimed yet."""
     return _FEW_PAIRS if interval.method == "tango" else FEW_DIFFERENCES - 1
@@ -193,46 +203,8 @@ def few_differences(interval: Interval) -> int:
 def _surpasses(shown: Estimate, interval: Interval, allowed: Margins) -> bool:
     if interval.gain_barred or interval.lower <= allowed.equal_within:
         return False
-    return shown.interval(_BEYOND_DOUBT).lower > allowed.equal_within
-
-
-def _even(pair: Duel, rules: Rules, ruling: Ruling) -> Outcome:
-    held = pair.held
-    before, after = pair.values or (None, None)
-    return Outcome(
-        replace(ruling, difference=0.0),
-        pair.metric.name,
-        candidate=after,
-        champion=before,
-        interval=Interval(0.0, 0.0, 0.0, "none", 0.0),
-        margins=NO_MARGINS if before is None else margins_of(pair, before, rules),
-        needed=None if ruling.verdict == "inconclusive" else 0,
-        notes=held.notes,
-    )
-
-
-def _unmeasured(pair: Duel, rules: Rules, ruling: Ruling) -> Outcome:
-    before, after = pair.values or (None, None)
-    return Outcome(
-        ruling,
-        rules.name,
-        candidate=after,
-        champion=before,
-        margins=NO_MARGINS if before is None else margins_of(pair, before, rules),
-        differing=int(np.count_nonzero(pair.differing)),
-        notes=pair.held.notes,
-    )
-
-
-def _open(code: str, text: str, pair: Duel) -> Ruling:
-    difference = None if pair.values is None else pair.difference
-    return Ruling("inconclusive", code, f"{text}. {wording.STAYS}", difference)
-
-
-def _few_groups(pair: Duel, error: TooFewGroupsError) -> str:
-    worth = f"{error.effective:.2g}"
-    told = f"the {wording.row_count(pair.held.n)} are worth only {worth} independent groups"
-    return f"{told} of equal size; at least 5 are needed to judge"
+    sure = shown.interval(_BEYOND_DOUBT)
+    return not sure.gain_barred and sure.lower > allowed.equal_within
 
 
 def _without_root_of_zero(pair: Duel) -> Duel:

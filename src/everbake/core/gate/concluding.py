@@ -8,8 +8,8 @@ import numpy as np
 
 from everbake.core.decision import Check, Decision, Evidence, Segment, Versus
 from everbake.core.gate import wording
-from everbake.core.gate.comparing import Outcome
 from everbake.core.gate.heldout import HeldOut
+from everbake.core.gate.outcomes import Outcome
 from everbake.core.gate.rails import Reading
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.verdicts import Ruling
@@ -111,7 +111,7 @@ def _settled(parts: Parts, rules: Rules) -> tuple[Ruling, int | None, str]:
     open_ = [each for each in compared if each.verdict == "inconclusive"]
     if not open_ and not unsure:
         return outcome.ruling, 0, ""
-    told = [*open_, *unsure][0]
+    told = [*unsure, *open_][0]  # in the order in which they were looked at
     chosen = _chosen(told, open_, rules, guarded=bool(unsure))
     if chosen is not None:
         return chosen, 0, f'if_inconclusive="{rules.if_inconclusive}"'

@@ -15,15 +15,16 @@ _ALIKE = (
     "rows that follow each other resemble each other; if they are in order of time, name the times "
     "(order= of judge, time= of Table): the interval may be too short."
 )
-GROUPS, BLOCKS = "groups", "blocks"
+GROUPS, BLOCKS, WEIGHTS = "groups", "blocks", "weights"
 
 
 def partitions(held: HeldOut) -> Partitions:
     """Ways to part the rows such that rows of different parts do not depend on each other.
 
     `groups`: what the rows belong to, where a group has more than one row; `blocks`: ten stretches
-    of time, where rows are ordered in time. Both assume something else, so where there are both,
-    both are asked.
+    of time, where rows are ordered in time; `weights`: each row by itself, where few rows have most
+    of the weight, so that they count as what they are worth. Each assumes something else, so where
+    there are several, all are asked.
     """
     found: dict[str, Indices] = {}
     if held.groups is not None:
@@ -35,6 +36,8 @@ def partitions(held: HeldOut) -> Partitions:
         codes = np.empty(held.n, dtype=np.intp)
         codes[np.argsort(held.order, kind="stable")] = blocks
         found[BLOCKS] = codes
+    if held.weights is not None and held.worth < FEW_DIFFERENCES:
+        found[WEIGHTS] = np.arange(held.n)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 import numpy as np
 
@@ -73,10 +74,21 @@ def _plain(column: Array) -> Array:
     if values.dtype.kind != "O":
         return values
     known = ~_missing(values)
-    if len({type(value) for value in values[known]}) > 1:
-        values = values.copy()
-        values[known] = [str(value) for value in values[known]]
+    found = values[known]
+    if len(found) and all(isinstance(value, date) for value in found):
+        times = np.full(len(values), np.datetime64("NaT", "us"))
+        times[known] = [_utc(value) for value in found]
+        return times
+    values = values.copy()
+    values[known] = [str(value) for value in found]
     return values
+
+
+def _utc(moment: date) -> date:
+    """Without a time zone, which numpy's times do not have."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    return moment
 
 
 def _missing(values: Array) -> Array:
@@ -114,5 +126,8 @@ def _categories(name: str, values: Array) -> Division:
 def _said(value: object) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
+    if isinstance(value, np.datetime64):
+        day = value.astype("datetime64[D]")
+        return str(day if day == value else value.astype("datetime64[s]"))
     text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

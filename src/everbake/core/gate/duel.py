@@ -132,13 +132,24 @@ def one_outcome(name: str, y: Array, needs: str = "") -> str | None:
     return f"{rows} the outcome {labels[0]}; {name} needs {needs or 'both'}"
 
 
-def untold_by(error: UserCodeError, name: str, y: Array) -> str | None:
-    """A sentence where a metric raised because all outcomes are the same, else None."""
+def untold_by(error: UserCodeError, name: str, y: Array, answers: Array) -> str | None:
+    """A sentence where a metric raised because an outcome does not occur, else None."""
     classless = isinstance(error.__cause__, ValueError | ArithmeticError | IndexError)
     if error.code != _RAISED or not classless:
         return None
-    reason = one_outcome(name, y, "others, too")
+    reason = one_outcome(name, y, "others, too") or _absent(name, y, answers)
     return None if reason is None else f"{reason} ({error.what})"
+
+
+def _absent(name: str, y: Array, answers: Array) -> str | None:
+    """A sentence where there are probabilities of more outcomes than occur, or None."""
+    if y.ndim > 1 or answers.ndim != BINARY or is_composite(y):
+        return None
+    labels = len(np.unique(y))
+    if labels >= answers.shape[1]:
+        return None
+    known = f"{labels} of the {answers.shape[1]} outcomes that the model knows"
+    return f"only {known} occur on {len(y)} held-out rows; {name} needs all"
 
 
 def score(metric: Metric, scorer: Scorer, answers: Array, whose: str) -> float:
@@ -148,7 +159,7 @@ def score(metric: Metric, scorer: Scorer, answers: Array, whose: str) -> float:
     """
     ours = str(getattr(scorer.metric, "__module__", "")).startswith("sklearn.")
     one_class = metric.probabilities and ours and _one_known_class(scorer.y)
-    if one_class and answers.ndim == 1 and metric.row_loss:
+    if one_class and answers.shape[1:] in {(), (BINARY,)} and metric.row_loss:
         return average(metric.row_loss(scorer.y, answers), scorer.weights)
     return scorer.value(answers, whose)
 
@@ -181,13 +192,13 @@ def facing(held: HeldOut, rules: Rules) -> Duel:
     metric = effective(rules)
     before = seen_by(metric, held.champion, held.y, held.thresholds[0])
     after = seen_by(metric, held.candidate, held.y, held.thresholds[1])
-    step = rounding(held.y, before, after)
+    step = rounding(metric, held.y, before, after)
     losses = row_losses(metric, Pair(held.y, before, after, held.weights), step)
     if losses is not None and metric.kind == "share" and not right_or_wrong(losses):
         metric = replace(metric, kind="mean")
     two = losses is None or metric.kind in TWO_CLASS
     positive = _positive(held.y) if two else None
-    apart, scorer = answer_differences(before, after), scorer_of(held, rules)
+    apart, scorer = answer_differences(metric, before, after), scorer_of(held, rules)
     return Duel(metric, held, before, after, scorer, None, losses, apart, step, positive)
 
 
@@ -226,7 +237,9 @@ def log_loss_duel(pair: Duel) -> Duel | None:
         return None
     answers = Pair(pair.held.y, before, after, pair.held.weights)
     losses = row_losses(metric, answers, pair.rounding)
-    return None if losses is None else replace(pair, metric=metric, losses=losses).revalued()
+    if losses is None:
+        return None
+    return replace(pair, metric=metric, before=before, after=after, losses=losses).revalued()
 
 
 def _in_use(metric: Metric, scorer: Scorer, before: Array) -> float:

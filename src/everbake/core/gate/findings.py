@@ -15,6 +15,8 @@ _ROUNDING = 1e-9
 _ROUNDING_SINGLE = 1e-5  # where a model answers in 32 bits
 _UNIT_FLOOR = 0.001  # the smallest tolerance of a metric within [0, 1]
 _NOTHING = 1e-12
+_LARGEST = float(np.finfo(np.float64).max)
+_DOUBLE = 8  # bytes
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Findings:
     Attributes:
         metric: what is known of the metric that was compared.
         n: rows.
+        worth: rows of equal weight that would be worth as much.
         champion: the champion's value.
         candidate: the candidate's value.
         interval: of the improvement.
@@ -70,6 +73,7 @@ class Findings:
 
     metric: Metric
     n: int
+    worth: float
     champion: float
     candidate: float
     interval: Interval
@@ -83,30 +87,40 @@ class Findings:
     notes: tuple[str, ...] = ()
 
 
-def rounding(y: Array, champion: Array, candidate: Array) -> Rounding:
-    """The step below which differences between answers are rounding."""
-    numbers = [a for a in (y, champion, candidate) if is_numeric(a) and a.size]
-    size = max((float(np.max(np.abs(a.astype(np.float64)))) for a in numbers), default=0.0)
-    single = any(a.dtype in {np.dtype(np.float32), np.dtype(np.float16)} for a in numbers[-2:])
+def rounding(metric: Metric, y: Array, champion: Array, candidate: Array) -> Rounding:
+    """The step below which differences between answers are rounding.
+
+    Outcomes tell the size of figures only where answers are figures of the same kind: labels such
+    as 2024 say nothing of how exact a probability is.
+    """
+    answers = [a for a in (champion, candidate) if is_numeric(a) and a.size]
+    labels = metric.probabilities or metric.kind in {"ranking", "classes"}
+    numbers = answers if labels or not is_numeric(y) else [y, *answers]
+    size = max(
+        (float(np.max(np.abs(a.astype(np.float64)))) for a in numbers if a.size), default=0.0
+    )
+    single = any(a.dtype.kind == "f" and a.dtype.itemsize < _DOUBLE for a in answers)
     return Rounding(size, (_ROUNDING_SINGLE if single else _ROUNDING) * size)
 
 
-def answer_differences(champion: Array, candidate: Array) -> Floats:
-    """How far apart the two answers of each row are; 1 for labels that differ."""
+def answer_differences(metric: Metric, champion: Array, candidate: Array) -> Floats:
+    """How far apart the two answers of each row are; infinitely far for labels that differ."""
     if champion.shape != candidate.shape:
-        return np.ones(len(candidate))
-    if is_numeric(champion) and is_numeric(candidate):
+        return np.full(len(candidate), np.inf)
+    figures = metric.kind != "share" and metric.wants == "scores"
+    if figures and is_numeric(champion) and is_numeric(candidate):
         apart = np.abs(candidate.astype(np.float64) - champion.astype(np.float64))
     else:
-        apart = np.asarray(candidate != champion).astype(np.float64)
-    return apart if apart.ndim == 1 else np.asarray(apart.max(axis=1))
+        apart = np.where(candidate != champion, np.inf, 0.0)
+    return apart if apart.ndim == 1 else np.asarray(apart.max(axis=tuple(range(1, apart.ndim))))
 
 
 def margins(metric: Metric, champion: float, rules: Rules) -> Margins:
     """The margins beside a champion of that value."""
     gap = abs(metric.best - champion) if isfinite(metric.best) else abs(champion)
     gap = 0.0 if gap <= _NOTHING * abs(champion) else gap
-    tolerance, equal = rules.tolerance * gap, rules.equal_within * gap
+    tolerance = min(rules.tolerance * gap, _LARGEST)
+    equal = min(rules.equal_within * gap, _LARGEST)
     if metric.unit and rules.tolerance > 0:
         tolerance = max(tolerance, _UNIT_FLOOR)
         equal = max(equal, _UNIT_FLOOR * rules.equal_within / rules.tolerance)

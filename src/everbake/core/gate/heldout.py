@@ -1,6 +1,7 @@
 """The rows on which two models are compared, and what is known of these rows."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -19,6 +20,7 @@ Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 _DIGITS = 16  # hexadecimal digits of a digest that become a seed
+_EXTREME = 1e100  # squares of larger weights, or of the inverse of smaller ones, leave the range
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class HeldOut:
     def n(self) -> int:
         """The number of rows."""
         return len(self.y)
+
+    @property
+    def worth(self) -> float:
+        """How many rows of equal weight are worth as much: (sum w)^2 / sum w^2 (Kish 1965)."""
+        w = self.weights
+        return self.n if w is None else float(np.sum(w) ** 2 / np.sum(w * w))
 
     @property
     def level(self) -> float:
@@ -114,9 +122,10 @@ def held_out(given: Given, seed: int | None) -> HeldOut:
     """The rows as arrays, everything in them checked but the answers.
 
     Raises:
-        UsageError: weights, groups, order or segments do not fit the rows, or cannot be used.
+        UsageError: weights, groups, order, segments or the rows themselves do not fit the
+            outcomes, or cannot be used.
     """
-    y = as_answers(given.y)
+    y = _outcomes(given.y)
     digest = given.rows_digest or _digest(y)
     groups = _column("groups", given.groups, y)
     order = _column("order", given.order, y)
@@ -126,7 +135,7 @@ def held_out(given: Given, seed: int | None) -> HeldOut:
         as_answers(given.candidate),
         champion=_aligned(given.champion, y),
         best=_aligned(given.best, y),
-        rows=given.rows,
+        rows=_rows(given.rows, y),
         weights=_weights(_column("weights", given.weights, y)),
         groups=None if groups is None else _numbered(groups),
         order=None if order is None else _in_time(order),
@@ -145,15 +154,53 @@ def held_out(given: Given, seed: int | None) -> HeldOut:
 
 
 def numbered(values: Array) -> Indices:
-    """A number for each distinct value, from 0 on, in order of the values where they have one.
+    """A number for each distinct value, from 0 on, in order of the values (of objects, as text).
 
     Raises:
         TypeError: a value can be neither sorted nor hashed.
     """
     if values.dtype.kind != "O":
         return np.unique(values, return_inverse=True)[1].reshape(-1)
-    seen: dict[object, int] = {}
-    return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.intp)
+    ordered = sorted(set(values), key=lambda value: (type(value).__name__, str(value)))
+    places = {value: place for place, value in enumerate(ordered)}
+    return np.array([places[value] for value in values], dtype=np.intp)
+
+
+def _outcomes(values: object) -> Array:
+    """The outcomes as an array.
+
+    Raises:
+        UsageError: text and numbers, which have no order that a metric could rely on.
+    """
+    y = as_answers(values)
+    if y.dtype.kind == "O":
+        texts = [isinstance(each, str | bytes) for each in y[present(y)].flat]
+        if any(texts) and not all(texts):
+            raise UsageError(
+                "EB050",
+                f"{sum(texts)} of {len(texts)} outcomes are text, the others are not",
+                mend="make all outcomes text, or all of them numbers",
+            )
+    return y
+
+
+def _rows(rows: object, y: Array) -> object:
+    """The rows, if there is one for each outcome as far as they tell their number.
+
+    Raises:
+        UsageError: there is not.
+    """
+    for column in rows.values() if isinstance(rows, Mapping) else (rows,):
+        count = len(column) if isinstance(column, Sized) else None
+        unfit = count is None and column is not None and not hasattr(column, "take")
+        if unfit or count not in {None, len(y)}:
+            told = f"of type {type(column).__name__}" if unfit else f"{count} in number"
+            raise UsageError(
+                "EB050",
+                f"the rows are {told}, y_true has {len(y)} rows",
+                mend="pass a table (a frame, a mapping of columns) with one row for each outcome",
+            )
+    return rows
 
 
 def _aligned(answers: object | None, y: Array) -> Array | None:
@@ -189,7 +236,9 @@ def _weights(values: Array | None) -> Floats | None:
     if array.dtype.kind in "biuf":
         usable = np.isfinite(array) & (array >= 0)
     if np.all(usable):
-        return array.astype(np.float64)
+        weights = array.astype(np.float64)
+        largest = float(np.max(weights, initial=0.0))
+        return weights if 1 / _EXTREME <= largest <= _EXTREME or not largest else weights / largest
     first = int(np.argmin(usable))
     raise UsageError(
         "EB053",
@@ -239,9 +288,13 @@ def _in_time(values: Array) -> Indices | None:
 
 
 def _digest(y: Array) -> str:
+    """A digest of outcomes that does not depend on their order."""
     digest = sha256(f"{y.dtype.str}{y.shape}".encode())
-    plain = np.ascontiguousarray(y)
-    digest.update(repr(y.tolist()).encode() if y.dtype.kind == "O" else plain.view(np.uint8).data)
+    if y.dtype.kind in "OUS":
+        digest.update(repr(sorted(Counter(map(repr, y.tolist())).items())).encode())
+        return digest.hexdigest()
+    ordered = np.sort(y) if y.ndim == 1 else y[np.lexsort(y.reshape(len(y), -1).T)]
+    digest.update(np.ascontiguousarray(ordered).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from everbake.core.decision import Decision
 from everbake.core.gate import wording
 from everbake.core.gate.answers import Fault, effective, fault_of, seen_by
-from everbake.core.gate.comparing import Outcome, compare
+from everbake.core.gate.comparing import compare
 from everbake.core.gate.concluding import Parts, conclude
 from everbake.core.gate.duel import NEW, score, scorer_of, undefined, untold_by
 from everbake.core.gate.given import Given
 from everbake.core.gate.heldout import Array, HeldOut, held_out
 from everbake.core.gate.lists import by_user, read_lists
+from everbake.core.gate.outcomes import Outcome
 from everbake.core.gate.rails import readings
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.scoring import present
@@ -38,7 +39,8 @@ def judge_rows(given: Given, rules: Rules) -> Decision:
         UsageError: weights, groups, order or segments do not fit the rows, or the rows have
             weights and the metric takes none.
     """
-    return by_user(_judged(read_lists(given, rules), rules), rules)
+    with np.errstate(all="ignore"):  # figures beyond the range are told as what they are
+        return by_user(_judged(read_lists(given, rules), rules), rules)
 
 
 def _judged(given: Given, rules: Rules) -> Decision:
@@ -89,7 +91,7 @@ def _alone(held: HeldOut, rules: Rules) -> tuple[float | None, str]:
     try:
         value = scorer.finite(score(metric, scorer, answers, NEW), NEW)
     except UserCodeError as error:
-        reason = untold_by(error, rules.name, held.y)
+        reason = untold_by(error, rules.name, held.y, answers)
         if reason is None:
             raise
         return None, reason
@@ -102,11 +104,13 @@ def _alone(held: HeldOut, rules: Rules) -> tuple[float | None, str]:
 def _against(held: HeldOut, given: Given, rules: Rules) -> Decision:
     """The comparison with the model in use, and with the best one so far."""
     if held.n == 0:
-        text = "no held-out row with a known outcome is left, so nothing can be compared"
+        weight = "" if given.weights is None else " and a weight"
+        text = f"no held-out row with a known outcome{weight} is left, so nothing can be compared"
         ruling = Ruling("inconclusive", "no_rows", f"{text}. {wording.STAYS}")
         return _guarded(held, rules, Outcome(ruling, rules.name, notes=held.notes))
+    answered = held  # guardrails are about the candidate, on all rows that it answers
     held, outcome = _beside_champion(held, rules)
-    rails = readings(held, rules, tied=outcome.ruling.code in TIES)
+    rails = readings(answered, rules, tied=outcome.ruling.code in TIES)
     segments, hurt = judged_segments(held, outcome, rules)
     parts = Parts(outcome, rails, segments=segments, hurt=hurt, surpasses=outcome.surpasses)
     if given.best is not None:

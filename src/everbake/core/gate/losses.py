@@ -8,7 +8,7 @@ import numpy as np
 from everbake.core.gate.findings import Rounding
 from everbake.core.gate.heldout import Array, Floats, Indices
 from everbake.core.gate.scoring import is_numeric
-from everbake.core.metrics import Metric
+from everbake.core.metrics import Metric, classes
 
 _SAME_LOSS = 1e-9
 _AGREE = 1e-6
@@ -77,7 +77,7 @@ def average(values: Floats, weights: Floats | None) -> float:
     """The mean, weighted where there are weights."""
     if weights is None:
         return float(np.mean(values))
-    return float(np.dot(weights, values) / np.sum(weights))
+    return float(np.sum(weights * values) / np.sum(weights))
 
 
 def agree(metric: Metric, pair: Pair, losses: Losses, values: tuple[float, float]) -> bool:
@@ -113,7 +113,7 @@ def _a_row(losses: Array) -> Floats:
 
 def _fits(metric: Metric, pair: Pair) -> bool:
     numeric = is_numeric(pair.before) and is_numeric(pair.after)
-    if metric.kind != "share" and not numeric:
+    if (metric.kind != "share" and not numeric) or (metric.kind == "explained" and pair.y.ndim > 1):
         return False
     if metric.scale != "none" and not (metric.probabilities or is_numeric(pair.y)):
         return False
@@ -121,5 +121,4 @@ def _fits(metric: Metric, pair: Pair) -> bool:
         return True
     if metric.name != "log_loss" or pair.y.ndim > 1:
         return False
-    labels = len(np.unique(pair.y))
-    return {pair.before.shape[-1], pair.after.shape[-1]} == {labels}
+    return {pair.before.shape[-1], pair.after.shape[-1]} == {classes(pair.y)}

@@ -7,7 +7,7 @@ from everbake.core.decision import CheckState
 from everbake.core.gate import wording
 from everbake.core.gate.answers import seen_by
 from everbake.core.gate.bounds import Bounds, Measured
-from everbake.core.gate.duel import IN_USE, NEW, score, undefined
+from everbake.core.gate.duel import IN_USE, NEW, score, undefined, untold_by
 from everbake.core.gate.heldout import HeldOut
 from everbake.core.gate.rules import Rail, Rules
 from everbake.core.gate.scoring import Scorer
@@ -42,9 +42,10 @@ class Gauge:
             return None
         answers = seen_by(of.metric, held.champion, held.y, held.thresholds[0])
         try:
-            return self.rail.holds(score(of.metric, of.scorer, answers, IN_USE))
+            value = score(of.metric, of.scorer, answers, IN_USE)
         except UserCodeError:
             return None
+        return self.rail.holds(value) if isfinite(value) else None
 
 
 def readings(held: HeldOut, rules: Rules, *, tied: bool) -> tuple[Reading, ...]:
@@ -67,7 +68,13 @@ def _read(rail: Rail, held: HeldOut, confidence: float | None, *, tied: bool) ->
     told = ", not weighted," if held.weights is not None and not scorer.takes_weights else ""
     held = replace(held, weights=scorer.weights)
     answers = seen_by(metric, held.candidate, held.y, held.thresholds[1])
-    value = score(metric, scorer, answers, NEW)
+    try:
+        value = score(metric, scorer, answers, NEW)
+    except UserCodeError as error:
+        reason = untold_by(error, rail.name, held.y, answers)
+        if reason is None:
+            raise
+        return Reading("unknown", name, f"{cannot}: {reason}")
     rows = wording.row_count(held.n)
     if not isfinite(value):
         return Reading("unknown", name, f"{cannot}: it is {value} for {NEW} on {rows}")
@@ -75,7 +82,7 @@ def _read(rail: Rail, held: HeldOut, confidence: float | None, *, tied: bool) ->
         scorer.steady(value, answers, NEW)
     gauge = Gauge(rail, name, Measured(metric, scorer, answers, held, value))
     text = f"{NEW}'s {rail.name}{told} is {wording.figure(value)} on {rows}"
-    if held.n < FEW_DIFFERENCES:
+    if held.worth < FEW_DIFFERENCES:
         return _by_few(gauge, text, tied=tied)
     return _by_value(gauge, text) if confidence is None else _by_bound(gauge, text, confidence)
 

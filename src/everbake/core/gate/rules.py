@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Real
 from typing import Literal, get_args
 
 from everbake.core.metrics import AtLeast, AtMost, Better, metric_name, metric_of
@@ -65,7 +66,10 @@ class Rules:
         _among(self.better, get_args(Better), "better")
         _among(self.rule, get_args(Rule), "rule")
         _among(self.if_inconclusive, get_args(IfInconclusive), "if_inconclusive")
-        if not 0 <= self.equal_within <= self.tolerance or not isfinite(self.tolerance):
+        number(self.tolerance, "tolerance")
+        number(self.equal_within, "equal_within")
+        number(self.min_gain, "min_gain")
+        if not 0 <= self.equal_within <= self.tolerance:
             raise UsageError(
                 "EB052",
                 f"equal_within is {self.equal_within}, tolerance {self.tolerance}",
@@ -78,7 +82,10 @@ class Rules:
                 why="only a challenge has to gain anything",
                 mend='rule="challenge"',
             )
-        if self.confidence is not None and not _FAIR <= self.confidence < 1:
+        if self.confidence is None:
+            return
+        number(self.confidence, "confidence")
+        if not _FAIR <= self.confidence < 1:
             raise UsageError(
                 "EB052",
                 f"confidence is {self.confidence}",
@@ -88,14 +95,21 @@ class Rules:
 
 def rail(guardrail: AtLeast | AtMost | Rail) -> Rail:
     """The rail that a guardrail stands for."""
-    if isinstance(guardrail, Rail):
-        return guardrail
-    if not isinstance(guardrail, AtLeast | AtMost):
+    if not isinstance(guardrail, AtLeast | AtMost | Rail):
         raise UsageError(
             "EB052",
             f"{guardrail!r} is not a guardrail",
             mend="write AtLeast(metric, limit) or AtMost(metric, limit)",
         )
+    if not callable(guardrail.metric):
+        raise UsageError(
+            "EB052",
+            f"the metric of a guardrail is {guardrail.metric!r}, not a function",
+            mend="AtLeast(metric, limit): first the function, then the number",
+        )
+    number(guardrail.limit, f"the limit on {metric_name(guardrail.metric)}")
+    if isinstance(guardrail, Rail):
+        return guardrail
     kind: Literal["at_least", "at_most"] = "at_least"
     if isinstance(guardrail, AtMost):
         kind = "at_most"
@@ -124,6 +138,17 @@ def direction(metric: Callable[..., float], better: Better | None) -> Better:
             mend='write better="lower" or better="higher"',
         )
     return better
+
+
+def number(value: object, what: str) -> None:
+    """Complain of an option that is no finite number.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
+        told = f"{what} is {value!r}, not a finite number"
+        raise UsageError("EB052", told, mend="write a number such as 0.05")
 
 
 def _among(value: str, choices: tuple[str, ...], what: str) -> None:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from math import isclose, isfinite
-from typing import Any, Protocol, TypeGuard, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,8 +125,8 @@ class Scorer:
                 mend=f"call {self.name} on a few rows yourself and mend what it raises",
             ) from error
         try:
-            return float(cast("float", value.item() if _one(value) else value))
-        except (TypeError, ValueError) as error:
+            return _number(value)
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserCodeError(
                 "EB311",
                 f"the metric {self.name} returned {type(value).__name__}, not a number",
@@ -149,14 +149,21 @@ def take_rows(rows: object, index: Indices) -> object:
 
 
 def as_answers(values: object) -> Array:
-    """A model's answers as an array: columns of one are flattened, numbers leave object arrays."""
-    array = np.asarray(values)
+    """A model's answers as an array: columns of one are flattened, numbers leave object arrays.
+
+    Lists of different lengths are an array of lists, masked values are missing ones.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()
+    try:
+        array = np.asarray(values)
+    except ValueError:  # no two of numpy's errors for lists of different lengths are alike
+        array = np.empty(len(cast("Sequence[object]", values)), dtype=object)
+        array[:] = values
     if array.ndim == _WIDEST and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind == "O" and array.size and all(map(_numeric_or_missing, array.flat)):
-        return np.array([np.nan if _missing(v) else v for v in array.flat], float).reshape(
-            array.shape
-        )
+        return _numbers(array)
     return array
 
 
@@ -183,6 +190,19 @@ def is_numeric(values: Array) -> bool:
     return values.dtype.kind in "biuf"
 
 
+def _numbers(values: Array) -> Array:
+    """Numbers among objects, NaN where one is missing; as they are if a float cannot hold one."""
+    plain = [np.nan if _missing(value) else value for value in values.flat]
+    try:
+        numbers = np.array(plain, dtype=np.float64)
+    except OverflowError:
+        return values
+    whole = [(value, i) for i, value in enumerate(plain) if isinstance(value, int)]
+    if any(value != numbers[i] for value, i in whole):  # labels that would become one
+        return values
+    return numbers.reshape(values.shape)
+
+
 def _missing(value: object) -> bool:
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
@@ -194,9 +214,19 @@ def _numeric_or_missing(value: object) -> bool:
     return number or _missing(value)
 
 
-def _one(value: object) -> TypeGuard[Array]:
-    """Whether it is an array of one number."""
-    return isinstance(value, np.ndarray) and value.size == 1
+def _number(value: object) -> float:
+    """The one number that a metric returned.
+
+    Raises:
+        TypeError: it is none, or several, or text.
+        ValueError: likewise.
+        OverflowError: a whole number beyond all floating ones.
+    """
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, str | bytes):
+        raise TypeError
+    return float(cast("float", value))
 
 
 def _parameters(metric: Callable[..., float]) -> list[inspect.Parameter]:

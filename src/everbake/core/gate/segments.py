@@ -7,19 +7,19 @@ segment is worse" is one claim that every segment must carry (an intersection-un
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
 from everbake.core.decision import Segment, SegmentState
 from everbake.core.gate import wording
-from everbake.core.gate.comparing import Outcome, margins_of
 from everbake.core.gate.dividing import Division, cross, divide
 from everbake.core.gate.duel import Duel
 from everbake.core.gate.estimates import estimate
 from everbake.core.gate.findings import Margins
 from everbake.core.gate.heldout import HeldOut, Indices
 from everbake.core.gate.losses import value_of
+from everbake.core.gate.outcomes import Outcome, margins_of
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.ties import RAREST
 from everbake.core.gate.verdicts import Ruling
@@ -115,7 +115,9 @@ def _levels(division: Division, pair: Duel, rules: Rules) -> Iterator[Reading]:
 def _too_small(division: Division, sizes: Indices, left: Indices) -> Iterator[Segment]:
     if len(left) <= _LONE:
         for code in left:
-            yield _unknown(division.label(int(code)), int(sizes[code]), "not judged: too few rows.")
+            n, alike = int(sizes[code]), " that tell the models apart"
+            text = f"not judged: too few rows{alike if n >= FEW_DIFFERENCES else ''}."
+            yield _unknown(division.label(int(code)), n, text)
         return
     text = f"not judged: too few rows in each of {len(left):,} values."
     yield _unknown(f"{division.name}: {len(left):,} values", int(np.sum(sizes[left])), text)
@@ -123,8 +125,9 @@ def _too_small(division: Division, sizes: Indices, left: Indices) -> Iterator[Se
 
 def _judge(name: str, pair: Duel, index: Indices, rules: Rules) -> Reading:
     part = pair.take(index)
-    if part.rarest is not None and part.rarest < RAREST:
-        return _unknown(name, len(index), "not judged: too few rows of one outcome.")
+    few = _too_few(part)
+    if few is not None:
+        return _unknown(name, len(index), f"not judged: too few {few}.")
     try:
         part = _with_values(part)
         shown = estimate(part, _RESAMPLES)
@@ -133,10 +136,19 @@ def _judge(name: str, pair: Duel, index: Indices, rules: Rules) -> Reading:
         return _unknown(name, len(index), "not judged: too few independent groups.")
     except (UndefinedError, UserCodeError):
         return _unknown(name, len(index), f"not judged: {rules.name} has no value there.")
-    if part.values is None or not all(map(isfinite, (*part.values, interval.difference))):
+    figures = (*(part.values or (inf,)), interval.difference, interval.lower, interval.upper)
+    if part.values is None or not all(map(isfinite, figures)):
         return _unknown(name, len(index), f"not judged: {rules.name} has no value there.")
     allowed = margins_of(part, part.values[0], rules)
     return Judged(name, len(index), part, interval, allowed, p)
+
+
+def _too_few(part: Duel) -> str | None:
+    """Of what a segment of 20 rows has too few all the same, or None."""
+    if part.held.worth < FEW_DIFFERENCES:
+        return "rows of enough weight"
+    rare = part.rarest is not None and part.rarest < RAREST
+    return "rows of one outcome" if rare else None
 
 
 def _with_values(part: Duel) -> Duel:

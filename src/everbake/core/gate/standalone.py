@@ -10,7 +10,7 @@ from everbake.core.gate.given import Given
 from everbake.core.gate.heldout import Array
 from everbake.core.gate.judging import judge_rows
 from everbake.core.gate.lists import read_lists
-from everbake.core.gate.rules import IfInconclusive, Rail, Rule, Rules, direction, rail
+from everbake.core.gate.rules import IfInconclusive, Rail, Rule, Rules, direction, number, rail
 from everbake.core.gate.scoring import as_answers, present
 from everbake.core.metrics import AtLeast, AtMost, Better, metric_name
 from everbake.errors import UsageError
@@ -82,41 +82,64 @@ def judge(  # noqa: PLR0913 - the public face: everything after the first three 
     >>> judge([2, 4], [2, 4], [2, 4], metric=mean_squared_error).verdict
     'promoted'
     """
-    _check_options(metric, look)
+    if not callable(metric):
+        raise UsageError("EB052", f"metric is {metric!r}, not a function", mend="pass a function")
+    number(tolerance, "tolerance")
     way, name = direction(metric, better), metric_name(metric)
     equal = tolerance / 5 if equal_within is None else equal_within
     rules = Rules(name, metric, way, rule, tolerance, equal, min_gain, if_inconclusive)
-    rules = replace(rules, guardrails=tuple(map(rail, guardrails)), confidence=confidence)
-    rules = replace(rules, segments=tuple(segments or ()), all_must_pass=all_must_pass, seed=seed)
-    columns = _columns(segments or {})
+    rules = replace(rules, guardrails=_rails(guardrails), confidence=confidence)
+    segments = {} if segments is None else segments
+    columns, seed = _columns(segments), None if seed is None else _whole(seed, "seed", 0)
+    rules = replace(rules, segments=tuple(segments), all_must_pass=all_must_pass, seed=seed)
+    look = _whole(look, "look", 1)
     given = Given(y_true, champion, candidate, rows, weights, groups, order, columns, look=look)
     given = read_lists(given, rules)
     _check_arguments(as_answers(given.y), given.champion, given.candidate)
     return judge_rows(given, rules)
 
 
-def _check_options(metric: object, look: int) -> None:
-    if not callable(metric):
-        raise UsageError("EB052", f"metric is {metric!r}, not a function", mend="pass a function")
-    if look < 1:
-        raise UsageError("EB052", f"look is {look}", mend="count the looks at these rows from 1")
+def _whole(value: object, what: str, least: int) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise UsageError(
+            "EB052", f"{what} is {value!r}", mend=f"pass a whole number, {least} or above"
+        )
+    return int(value)
 
 
-def _columns(segments: Mapping[str | tuple[str, str], object]) -> dict[str, object]:
-    """The columns of all segments, each once."""
+def _rails(guardrails: object) -> tuple[Rail, ...]:
+    if not isinstance(guardrails, Iterable):
+        raise UsageError(
+            "EB052",
+            f"guardrails is {guardrails!r}, not a list",
+            mend="guardrails=[AtLeast(metric, limit)]",
+        )
+    return tuple(rail(each) for each in guardrails)
+
+
+def _columns(segments: object) -> dict[str, object]:
+    """The columns of all segments, each once. A frame is a mapping, too."""
+    if not hasattr(segments, "items"):
+        raise UsageError(
+            "EB052",
+            f"segments is of type {type(segments).__name__}",
+            why="judge knows the rows only by what it is given",
+            mend='segments={"sex": sex}: by name, one value a row',
+        )
     columns: dict[str, object] = {}
     for name, values in segments.items():
         if isinstance(name, str):
             columns[name] = values
             continue
         pair = list(values) if isinstance(values, Iterable) else []
-        if len(name) != _PAIR or len(pair) != _PAIR:
+        names = name if isinstance(name, tuple) else ()
+        if not len(names) == len(pair) == _PAIR or not all(isinstance(n, str) for n in names):
             raise UsageError(
                 "EB052",
                 f"segments[{name!r}] is no pair of columns",
                 mend='segments={("sex", "age"): (sex, age)}',
             )
-        columns |= zip(name, pair, strict=True)
+        columns |= zip(names, pair, strict=True)
     return columns
 
 

@@ -63,15 +63,16 @@ def untold(duel: Duel) -> Ruling | None:
 
 
 def too_few(duel: Duel) -> Ruling | None:
-    """The ruling below six rows."""
-    n = duel.held.n
-    if n >= FEWEST or duel.values is None:
+    """The ruling below six rows, or what is worth as little."""
+    n, worth = duel.held.n, duel.held.worth
+    if worth >= FEWEST or duel.values is None:
         return None
     before = duel.values[0]
     gap = abs(duel.metric.best - before) if np.isfinite(duel.metric.best) else abs(before)
     say = wording.Amounts(duel.metric.better, duel.metric.best, gap)
     told = say.told(duel.difference)
-    text = f"only {row_count(n)}; at least {FEWEST} are needed to judge and 20 to show a gain"
+    only = f"only {row_count(n)}" if n < FEWEST else wording.worth(n, worth)
+    text = f"{only}; at least {FEWEST} are needed to judge and 20 to show a gain"
     chance = f"So far the new model is {told}, which can be chance. {wording.STAYS}"
     return Ruling("inconclusive", "too_few_rows", f"{text}. {chance}", duel.difference)
 

@@ -1,6 +1,7 @@
 """The rules: from figures to a verdict with its code and its sentence."""
 
 from dataclasses import dataclass
+from math import ceil, isfinite
 
 from everbake.core.decision import Verdict
 from everbake.core.gate import wording
@@ -37,11 +38,17 @@ def decide(found: Findings, rules: Rules, needed: int | None) -> Ruling:
 
 
 def rows_needed(found: Findings, rules: Rules) -> int | None:
-    """Further rows for a verdict: at least 1, and enough to have 20; None: no honest number."""
-    interval = found.interval
+    """Further rows for a verdict; None: no honest number.
+
+    At least 1, and enough to have 20, of which as many tell the models apart as a claim needs.
+    """
+    interval, k = found.interval, max(found.differing, 1)
     delta = interval.difference if rules.rule == "challenge" else found.margins.tolerance
     total = rows_for(interval.sd, delta, found.next_level)
-    return None if total is None else max(1, total - found.n, FEW_DIFFERENCES - found.n)
+    if total is None:
+        return None
+    telling = ceil((found.few + 1) * found.n / k) if k <= found.few else 0
+    return max(1, max(total, telling, FEW_DIFFERENCES) - found.n)
 
 
 def _refresh(found: Findings, needed: int | None) -> Ruling:
@@ -71,7 +78,7 @@ def _challenge(found: Findings, rules: Rules, needed: int | None) -> Ruling:
 
 
 def _worse(found: Findings) -> Ruling:
-    if found.margins.gap == 0:
+    if _exact(found):
         return Ruling("rejected", "champion_exact", _beside_exact(found))
     if found.interval.method == "constant":
         return Ruling("rejected", "constant_difference", wording.constant(found))
@@ -80,16 +87,21 @@ def _worse(found: Findings) -> Ruling:
 
 def _open(found: Findings, needed: int | None, *, challenge: bool) -> Ruling:
     text = wording.undecided(found, challenge=challenge, needed=needed)
-    if found.margins.gap == 0:
+    if _exact(found):
         return Ruling("inconclusive", "champion_exact", f"{_beside_exact(found)}. {wording.STAYS}")
     code = "undecided"
-    if found.n < FEW_DIFFERENCES:
+    if found.worth < FEW_DIFFERENCES:
         code = "few_rows"
     elif found.differing <= found.few:
         code = "few_differences"
     if code != "undecided":
         text = f"{wording.few(found)}: {text}"
     return Ruling("inconclusive", code, text)
+
+
+def _exact(found: Findings) -> bool:
+    """Whether the champion has the best value that there is."""
+    return found.margins.gap == 0 and isfinite(found.metric.best)
 
 
 def _beside_exact(found: Findings) -> str:

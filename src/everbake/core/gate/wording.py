@@ -3,6 +3,7 @@
 from math import floor, isfinite, log10
 
 from everbake.core.gate.findings import Findings
+from everbake.statistics.mean import FEW_DIFFERENCES
 
 STAYS = "The model in use stays."
 _MOST_DIGITS = 12
@@ -142,8 +143,15 @@ def undecided(found: Findings, *, challenge: bool, needed: int | None) -> str:
     return f"{text}; {_needs(found, needed, challenge=challenge)}. {STAYS}"
 
 
+def worth(n: int, equal: float) -> str:
+    """What `n` rows of unequal weight come to."""
+    return f"the {row_count(n)} are worth only {equal:.2g} of equal weight"
+
+
 def few(found: Findings) -> str:
     """The clause that tells how little there is to go by."""
+    if found.worth < min(found.n, FEW_DIFFERENCES):
+        return worth(found.n, found.worth)
     rows_text = "row tells" if found.differing == 1 else "rows tell"
     return f"only {found.differing} of {found.n} {rows_text} the two models apart"
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.ranking import LISTED, Item
+from everbake.core.ranking import Item
 from everbake.core.recipe import Recipe
-from everbake.core.spec import Ranked
+from everbake.core.spec import LISTED, Ranked
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError
 from everbake.host.calling import recipe_of

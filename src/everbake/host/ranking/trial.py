@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Check
+from everbake.core.describing import describe
 from everbake.core.gate import judge_rows
 from everbake.core.ranking import Item
-from everbake.core.recipe import Recipe, describe
+from everbake.core.recipe import Recipe
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.artifacts import load, save
