@@ -119,6 +119,7 @@ def test_a_look_is_told_beside_the_run_that_the_same_rows_ask_for(tide):
     tide.write("fourth.csv", fourth)
     text = tide.run("ingest", "tide", "fourth.csv").stdout
     assert "looked at again: tide@2 promoted" in text
+    assert text.index("looked at again") < text.index("tide@4 ")  # it had to beat tide@2
     assert tide.json("versions", "tide")["versions"][-2]["version"] == 2
     served = tide.json("why", "tide@2")["decision"]
     assert (served["champion_before"], served["verdict"]) == (1, "promoted")

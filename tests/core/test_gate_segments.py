@@ -269,7 +269,8 @@ class TestTooFew:
         assert len(decision.segments) <= 203
         rest = named(decision, "800 further segments")
         assert (rest.state, rest.n) == ("ok", 800 * 24)
-        assert named(decision, "shop: 1,000 values").state == "unknown"
+        beyond = named(decision, "shop: 1,000 further values")
+        assert (beyond.state, beyond.detail) == ("unknown", "not judged: only the 1,000 largest are.")
 
     def test_ties_and_first_versions_have_no_segments(self):
         y, before, _, part = halves()

@@ -79,14 +79,14 @@ def outcome_text(outcome: Mapping[str, Any]) -> str:
         lines.append(f"{model}: these rows arrived before (data version {outcome['data_version']})")
     elif outcome["rows"]:
         lines.append(f"{model}: {outcome['rows']} rows, data version {outcome['data_version']}")
+    for look in outcome.get("looks", ()):  # before what is baked: they decide who has to be beaten
+        lines += _looked(model, look)
     run, decision = outcome["run"], outcome["decision"]
     if run is not None and decision is None:
         lines.append(_unfinished(run))
     if decision is not None:
         lines += decision_lines(model, decision)
         lines += _taking_over(model, outcome)
-    for look in outcome.get("looks", ()):
-        lines += _looked(model, look)
     return "\n".join(lines) or f"{model}: nothing was due"
 
 

@@ -268,6 +268,23 @@ def test_a_check_tries_all_of_it(busy):
     assert "type int" in report.checks[-1].detail
 
 
+def test_a_sample_of_events_has_some_of_both_sides(busy):
+    busy.events = [(f"u{n % 40}", f"i{n // 40 % 30}", n // 1200) for n in range(2400)]
+    declared = busy.recipe(split=TimeSplit(0.5))
+    order = CheckOrder("shop", busy.files(), len(busy.events))
+    told = {one.name: one for one in check_ranking(order, busy.context("check", declared)).checks}
+    assert told["train"].detail == "list on 800 events"
+    assert told["recommend"].detail.startswith("40 lists")
+
+
+def test_a_limit_that_a_sample_of_events_breaks_is_a_warning(busy):
+    declared = busy.recipe(gate=Gate(ndcg(3), guardrails=[AtLeast(coverage(3), 1.0)]))
+    order = CheckOrder("shop", busy.files(), len(busy.events))
+    *_, score = check_ranking(order, busy.context("check", declared)).checks
+    assert (score.name, score.state) == ("score", "warn")
+    assert "below the limit of 1" in score.detail
+
+
 def test_requests_get_lists_of_the_length_they_ask_for(busy):
     lengths = []
 

@@ -43,10 +43,7 @@ def divide(name: str, column: Array) -> Division:
     values = _plain(column)
     known = ~_missing(values)
     found = values[known]
-    if found.dtype.kind in "iufmM" and len(np.unique(found)) > _FEW_VALUES:
-        inner = _ranges(name, found)
-    else:
-        inner = _categories(name, found)
+    inner = _of_order(name, found) if found.dtype.kind in "iufmM" else _categories(name, found)
     codes = np.full(len(values), inner.count, dtype=np.intp)
     codes[known] = inner.codes
 
@@ -99,9 +96,19 @@ def _missing(values: Array) -> Array:
     return flags
 
 
-def _ranges(name: str, values: Array) -> Division:
-    shares = np.arange(1, RANGES) / RANGES
+def _of_order(name: str, values: Array) -> Division:
+    """By value if there are few, else by range."""
     ordered = np.sort(values)
+    first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    if np.count_nonzero(first) > _FEW_VALUES:
+        return _ranges(name, values, ordered)
+    found = ordered[first]
+    codes = np.searchsorted(found, values)
+    return Division(name, codes, lambda code: f"{name} = {_said(found[code])}")
+
+
+def _ranges(name: str, values: Array, ordered: Array) -> Division:
+    shares = np.arange(1, RANGES) / RANGES
     edges = np.unique(ordered[(shares * len(ordered)).astype(np.intp)])
     edges = edges[edges > ordered[0]]
     codes = np.searchsorted(edges, values, side="right")

@@ -84,7 +84,9 @@ class Duel:
     def take(self, index: Indices) -> "Duel":
         """The same duel on the rows `index`, not yet scored."""
         losses = self.losses
-        held = self.held if losses is None else replace(self.held, rows=None)
+        held = replace(self.held, segments={}, champion=None, best=None)
+        if losses is not None:
+            held = replace(held, rows=None)
         return replace(
             self,
             held=held.take(index),

@@ -23,6 +23,7 @@ from everbake.core.gate.outcomes import Outcome, margins_of
 from everbake.core.gate.rules import Rules
 from everbake.core.gate.ties import RAREST
 from everbake.core.gate.verdicts import Ruling
+from everbake.core.metrics import Metric
 from everbake.errors import UserCodeError
 from everbake.statistics.bootstrap import UndefinedError
 from everbake.statistics.clusters import TooFewGroupsError
@@ -33,19 +34,23 @@ from everbake.statistics.multiplicity import holm
 HURT = 0.05
 _FEWEST_DIFFERENCES = 6
 _MOST_JUDGED = 1000  # levels of a column, the largest first
+_MOST_DRAWN = 100  # where the metric needs resamples
 _MOST_LISTED = 200  # segments in a record, the most doubtful first
 _LONE = 10  # levels of a column that are too small are listed by name up to so many
 _SMALL = 0.0001  # a probability below it is told as such
+_SHORT = 2**16
 _RESAMPLES = 500  # of a segment: its standard error to within 3 %
+_FEWEST_RESAMPLES, _RESAMPLES_IN_ALL = 200, 10_000  # of many segments of a column
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One segment that there was enough of."""
+    """One segment that there was enough of: figures only, for its rows may be many."""
 
     name: str
     n: int
-    duel: Duel
+    metric: Metric
+    values: tuple[float, float]
     interval: Interval
     margins: Margins
     p: float
@@ -53,8 +58,7 @@ class Judged:
     @property
     def amounts(self) -> wording.Amounts:
         """The words for differences within the segment."""
-        metric = self.duel.metric
-        return wording.Amounts(metric.better, metric.best, self.margins.gap)
+        return wording.Amounts(self.metric.better, self.metric.best, self.margins.gap)
 
 
 Reading = Judged | Segment
@@ -101,15 +105,21 @@ def _levels(division: Division, pair: Duel, rules: Rules) -> Iterator[Reading]:
     differing = np.bincount(codes, weights=pair.differing, minlength=count)
     enough = (sizes >= FEW_DIFFERENCES) & (differing >= _FEWEST_DIFFERENCES)
     large = np.flatnonzero(enough)
-    large = np.sort(large[np.argsort(-sizes[large], kind="stable")[:_MOST_JUDGED]])
-    order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(sizes)
-    for code in large:
+    quick = pair.losses is not None or pair.metric.kind == "ranking"
+    most = _MOST_JUDGED if quick else _MOST_DRAWN
+    ranked = large[np.argsort(-sizes[large], kind="stable")]
+    short = codes.astype(np.uint16) if count <= _SHORT else codes  # sorted in one pass
+    order, ends = np.argsort(short, kind="stable"), np.cumsum(sizes)
+    resamples = max(_FEWEST_RESAMPLES, _RESAMPLES_IN_ALL // max(min(len(large), most), 1))
+    for code in np.sort(ranked[:most]):
         index = order[ends[code] - sizes[code] : ends[code]]
-        yield _judge(division.label(int(code)), pair, index, rules)
-    left = np.ones(count, dtype=np.bool_)
-    left[large] = False
-    yield from _too_small(division, sizes, np.flatnonzero(left & (sizes > 0)))
+        yield _judge(division.label(int(code)), pair, index, rules, min(resamples, _RESAMPLES))
+    beyond = ranked[most:]
+    if len(beyond):
+        text = f"not judged: only the {most:,} largest are."
+        name = f"{division.name}: {len(beyond):,} further values"
+        yield _unknown(name, int(np.sum(sizes[beyond])), text)
+    yield from _too_small(division, sizes, np.flatnonzero(~enough & (sizes > 0)))
 
 
 def _too_small(division: Division, sizes: Indices, left: Indices) -> Iterator[Segment]:
@@ -123,14 +133,14 @@ def _too_small(division: Division, sizes: Indices, left: Indices) -> Iterator[Se
     yield _unknown(f"{division.name}: {len(left):,} values", int(np.sum(sizes[left])), text)
 
 
-def _judge(name: str, pair: Duel, index: Indices, rules: Rules) -> Reading:
+def _judge(name: str, pair: Duel, index: Indices, rules: Rules, most: int) -> Reading:
     part = pair.take(index)
     few = _too_few(part)
     if few is not None:
         return _unknown(name, len(index), f"not judged: too few {few}.")
     try:
         part = _with_values(part)
-        shown = estimate(part, _RESAMPLES)
+        shown = estimate(part, most)
         interval, p = shown.interval(part.held.level), shown.hurt()
     except TooFewGroupsError:
         return _unknown(name, len(index), "not judged: too few independent groups.")
@@ -140,7 +150,7 @@ def _judge(name: str, pair: Duel, index: Indices, rules: Rules) -> Reading:
     if part.values is None or not all(map(isfinite, figures)):
         return _unknown(name, len(index), f"not judged: {rules.name} has no value there.")
     allowed = margins_of(part, part.values[0], rules)
-    return Judged(name, len(index), part, interval, allowed, p)
+    return Judged(name, len(index), part.metric, part.values, interval, allowed, p)
 
 
 def _too_few(part: Duel) -> str | None:
@@ -173,7 +183,7 @@ def _told(each: Judged, adjusted: float, rules: Rules) -> Segment:
     elif rules.all_must_pass and interval.lower < -each.margins.tolerance:
         state = "open"
     ends = f"{say.told(interval.lower)} and {say.told(interval.upper)}"
-    before, after = each.duel.values or (None, None)
+    before, after = each.values
     return Segment(
         name=each.name,
         n=each.n,
