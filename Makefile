@@ -14,7 +14,7 @@ export EVERBAKE_COUNTS
 ARGS ?=
 PYTEST := $(PY) -m pytest $(ARGS)
 
-.PHONY: help demo test acceptance lint format bench lock clean
+.PHONY: help demo test acceptance docs lint format bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(VENV)/.dev ## Run all tests, with a tenth of the long counts
 
 acceptance: $(VENV)/.dev ## Run the acceptance tests with their full counts (long)
 	EVERBAKE_COUNTS=full $(PYTEST) -n 0 tests/acceptance tests/simulation tests/cli/test_faults.py
+
+docs: $(VENV)/.dev ## Write the outputs that the documents show again
+	EVERBAKE_WRITE_DOCS=1 $(PYTEST) -n 0 tests -k stands_in_the_docs
 
 lint: $(VENV)/.dev ## Check style, types, import floors, dead code and dependencies
 	$(VENV)/bin/ruff check

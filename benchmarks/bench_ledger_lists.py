@@ -12,15 +12,8 @@ from pathlib import Path
 
 from everbake.adapters.sql import rows
 from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader, anchors_beside
-from everbake.core.facts import (
-    GENESIS,
-    Concluded,
-    DataArrived,
-    RecipeChanged,
-    RunPinned,
-    chained,
-    digest,
-)
+from everbake.core.facts import GENESIS, DataArrived, RecipeChanged, chained, digest
+from everbake.core.run_facts import Concluded, RunPinned
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 from everbake.engine.audit import verify
 from everbake.interfaces.render import document

@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import re
 import warnings
 from dataclasses import is_dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
@@ -12,7 +14,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from everbake.core.facts import FACTS, Concluded
+from everbake.core.facts import FACTS
+from everbake.core.run_facts import Concluded
 from everbake.core.spec import CostThreshold, Events, RecipeSpec
 
 # The machine's load is no property of the code: no deadlines. A failing example prints its seed.
@@ -25,6 +28,31 @@ def counted():
     """`counted(50)` is 50 under `make acceptance`, a tenth (at least one) under `make test`."""
     scale = {"full": 1, "tenth": 10}[os.environ.get("EVERBAKE_COUNTS", "tenth")]
     return lambda full: max(1, full // scale)
+
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def stands_in_the_docs():
+    """Holds a text against a file under docs, such as "why/rent.txt", and the pages that show it.
+
+    Under `make docs` file and pages are written; otherwise a difference fails.
+    """
+
+    def check(name, text):
+        file, block = _ROOT / "docs" / name, f"```text from=docs/{name}\n"
+        shown = re.compile(rf"(?<={re.escape(block)})(?:(?!```$).*\n)*", re.MULTILINE)
+        pages = [_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))]
+        if os.environ.get("EVERBAKE_WRITE_DOCS"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+            for page in pages:
+                page.write_text(shown.sub(lambda _: text, page.read_text()))
+        assert file.read_text() == text, f"`make docs` writes {name} again"
+        assert all(found == text for page in pages for found in shown.findall(page.read_text()))
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,11 @@ from typing import Literal, Protocol
 
 from everbake.core.contract import Contract, Parsed, StagedFile
 from everbake.core.dataset import Special
-from everbake.core.facts import DataArrived, Entry, Fact, RunPinned
+from everbake.core.facts import DataArrived, Entry, Fact
 from everbake.core.look_facts import Look
 from everbake.core.rollout.planning import Baseline
 from everbake.core.rollout.tally import Tally
+from everbake.core.run_facts import RunPinned
 from everbake.core.spec import RecipeSpec
 from everbake.core.tables import Cell, Row
 

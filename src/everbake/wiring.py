@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from everbake.config.settings import Settings, load_settings
 from everbake.core.bundle import Bundle
+from everbake.core.tables import Row
 from everbake.ports import Blobs, Clock, Ledger, Ports, Reader, Records, Wanted
 
 if TYPE_CHECKING:
@@ -252,6 +253,39 @@ def judge_replay(project: Path, bundle: Bundle, labelled: Path) -> dict[str, Any
 
     work = Work(places(project).state / "work")
     return judged(bundle, labelled.absolute(), (_serving_hosts(project), work))
+
+
+def compare(project: Path, model: str, pair: tuple[Row, Row]) -> dict[str, object] | None:
+    """What the gate says of the second of two versions beside the first; nothing is recorded.
+
+    Args:
+        project: the folder.
+        model: the model.
+        pair: two rows of `versions`.
+
+    Returns:
+        The decision, or None where no row is left from which neither has learned.
+    """
+    from everbake.adapters.blobs import FileBlobs
+    from everbake.adapters.hosting.beside import Beside, Made
+    from everbake.adapters.hosting.work import Work
+    from everbake.adapters.tables.delta import DeltaTables
+    from everbake.engine.trying import sample_of
+    from everbake.views.differences import spec_of
+
+    there, ledger = places(project), reader(project)
+    stored = FileBlobs(there.blobs)
+    table = sample_of(ledger, DeltaTables(there.tables))(model)
+    made = [
+        Made(
+            f"{model}@{version['version']}",
+            Bundle.decode(stored.get(str(version["bundle"]))),
+            spec_of(ledger, version),
+        )
+        for version in pair
+    ]
+    here = (_serving_hosts(project), Work(there.state / "work"), stored)
+    return Beside(table, here).judged(made[0], made[1])
 
 
 def answer_files(

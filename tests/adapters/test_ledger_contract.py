@@ -9,18 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from everbake.adapters.memory_ledger import MemoryLedger
-from everbake.core.facts import (
-    GENESIS,
-    Concluded,
-    DataArrived,
-    Paused,
-    RecipeChanged,
-    RetrainRequested,
-    RunPinned,
-    Trained,
-)
+from everbake.core.facts import GENESIS, DataArrived, Paused, RecipeChanged, RetrainRequested
 from everbake.core.loop import due, model_state, order_of, state_of
 from everbake.core.project import Projections, fold
+from everbake.core.run_facts import Concluded, RunPinned, Trained
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 from everbake.core.tables import COLUMNS, KEYS
 

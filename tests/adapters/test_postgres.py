@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from everbake.adapters.sql.anchor import Anchors
-from everbake.adapters.sql.migrate import schema_folder
+from everbake.adapters.sql.migrate import migrations, schema_folder
 from everbake.adapters.sql.postgres import PostgresLedger, PostgresReader
 from everbake.core.facts import GENESIS, Paused, RetrainRequested
 from everbake.core.tables import COLUMNS, KEYS
@@ -146,6 +146,27 @@ def test_a_migration_keeps_the_data_and_an_older_program_is_refused(url, tmp_pat
         PostgresLedger(url, Clock(), tmp_path)
     with PostgresReader(url) as reader, pytest.raises(ConflictError, match="EB403"):
         reader.head()
+
+
+def test_a_ledger_of_before_pending_candidates_is_brought_up_to_date(
+    url, tmp_path, older, brought_up
+):
+    with psycopg.connect(url, autocommit=True) as connection:
+        for step in migrations(schema_folder("postgres"))[:2]:
+            connection.execute(step.script.encode())
+            values = (step.number, step.name, 0.0)
+            connection.execute("INSERT INTO schema_version VALUES (%s, %s, %s)", values)
+        for row in older:
+            connection.execute("INSERT INTO facts VALUES (%s, %s, %s, %s, %s, %s)", row)
+        head = (older[-1][0], older[-1][-1])
+        connection.execute("UPDATE head SET n = %s, hash = %s", head)
+    anchors = Anchors(tmp_path / "anchor", tmp_path / "anchors")
+    anchors.move_head(head)
+    with PostgresLedger(url, Clock(), tmp_path) as ledger:
+        brought_up(ledger)
+        assert ledger.record("more", Paused("line", "", "")).n == len(older) + 1
+    with PostgresReader(url) as reader, reader.snapshot(anchors) as kept:
+        assert verify(reader, kept).intact
 
 
 def test_the_row_head_is_held_against_the_facts(url, tmp_path):

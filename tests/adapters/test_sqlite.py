@@ -14,7 +14,7 @@ import pytest
 
 from everbake.adapters.filesystem import refuse_network_filesystem
 from everbake.adapters.sql import anchor, sqlite
-from everbake.adapters.sql.migrate import schema_folder
+from everbake.adapters.sql.migrate import migrations, schema_folder
 from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader, anchors_beside
 from everbake.core.facts import GENESIS, Paused, Promoted, RetrainRequested, RolledBack
 from everbake.core.tables import COLUMNS, KEYS
@@ -207,6 +207,24 @@ def test_a_migration_runs_once_after_a_backup_and_keeps_the_data(path, later):
     numbers = [n for (n,) in connection.execute("SELECT number FROM schema_version ORDER BY 1")]
     connection.close()
     assert numbers == list(range(1, number + 1))
+
+
+def test_a_ledger_of_before_pending_candidates_is_brought_up_to_date(path, older, brought_up):
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    for step in migrations(schema_folder("sqlite"))[:2]:
+        connection.executescript(step.script)
+        values = (step.number, step.name, 0.0)
+        connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", values)
+    connection.executemany("INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?)", older)
+    connection.commit()
+    connection.close()
+    anchors_beside(path).move_head((older[-1][0], older[-1][-1]))
+    with SqliteLedger(path, Clock()) as ledger:
+        brought_up(ledger)
+        assert ledger.record("more", Paused("line", "", "")).n == len(older) + 1
+    with SqliteReader(path) as reader, reader.snapshot(anchors_beside(path)) as kept:
+        assert verify(reader, kept).intact
 
 
 def test_a_migration_that_fails_changes_nothing(path, later):

@@ -114,6 +114,17 @@ def project(tmp_path):
     return Project(tmp_path / "project")
 
 
+@pytest.fixture(scope="session")
+def made():
+    """Makes an empty project in a folder."""
+
+    def make(folder):
+        (folder / "project").mkdir()
+        return Project(folder / "project")
+
+    return make
+
+
 @pytest.fixture(scope="module")
 def paused(tmp_path_factory):
     """The seed example with its first batch (and 200 rows of it), paused: data, but no runs."""

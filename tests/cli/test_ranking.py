@@ -178,3 +178,21 @@ def test_a_check_tries_the_recipe(shop):
     failed = shop.run("check")
     assert failed.returncode != 0
     assert "EB331" in failed.stdout
+
+
+def test_decisions_are_told_and_versions_compared_by_users(shop):
+    shop.write("recipe.py", declared(NEIGHBOURS))
+    shop.json("ingest", "shop", "next.csv")
+    told = " ".join(shop.run("why", "shop@2").stdout.split())
+    assert "PROMOTED shop@2 against champion shop@1" in told
+    assert "held-out users, 2024-02-" in told
+    assert "● all users" in told
+    shop.json("pause", "shop")
+    shop.write("later.csv", events(3, 60, 70))
+    shop.json("ingest", "shop", "later.csv")
+    compared = shop.json("compare", "shop@1", "shop@2")
+    assert compared["why_not"] == ""
+    assert compared["decision"]["evidence"]["unit"] == "user"
+    assert compared["decision"]["metric"]["difference"] > 0
+    assert compared["decision"]["evidence"]["period"][1] == "2024-03-14"
+    assert [each["file"] for each in compared["differs"]["code"]] == ["recipe.py"]

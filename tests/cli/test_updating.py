@@ -26,7 +26,7 @@ recipe = Recipe(
     train=train,
     update=update,
     predict=predict,
-    gate=Gate(mean_squared_error),
+    gate=Gate(mean_squared_error, tolerance=0.3),
     {more}
 )
 """
@@ -213,11 +213,11 @@ def test_what_serves_is_compiled_from_the_updated_model(project):
 def test_a_poisoned_batch_is_rejected_and_the_champion_is_taught_further(project):
     declare(project, SGD)
     for number in range(2):
-        ingest(project, number)
+        ingest(project, number, rows_of(number, count=600))
     champion = versions(project)[1]
     artifact = bundle(project, champion["digest"])["artifact"]
     before = blob(project, artifact)
-    bad = ingest(project, 2, rows_of(2, slope=-1.0), code=4)
+    bad = ingest(project, 2, rows_of(2, count=150, slope=-1.0), code=4)
     assert bad["quarantined"] is False  # it lies within the contract
     assert bad["decision"]["verdict"] == "rejected"
     assert project.json("status", "m")["models"][0]["champion"] == 2
@@ -282,8 +282,6 @@ def test_a_rhythm_in_days_goes_by_the_newest_time_of_the_rows(project):
         rows = rows_of(number).assign(t=times.strftime("%Y-%m-%dT%H:%M:%S"))
         rows.to_csv(project.path / f"batch{number}.csv", index=False)
         project.run("ingest", "m", f"batch{number}.csv")
-    runs = project.json("runs", "m")["runs"]
-    assert len(runs) == len(days)
     assert [version["base"] is None for version in versions(project)] == [
         True,
         False,

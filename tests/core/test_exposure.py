@@ -5,7 +5,7 @@ from sklearn.metrics import mean_squared_error
 
 import everbake
 from everbake import Canary, Gate, Recipe, Replace, Shadow, Table
-from everbake.core.recipe import describe
+from everbake.core.describing import describe
 from everbake.errors import RecipeError
 
 DAY = 86400.0

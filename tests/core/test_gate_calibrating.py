@@ -63,6 +63,22 @@ def test_honest_probabilities_of_few_rows_are_seldom_warned_of():
     assert states.count("warn") <= 14
 
 
+def test_the_error_comes_with_an_interval_that_is_the_same_on_every_call():
+    y, p = drawn(slope=0.5)
+    one, other = (curved(y, p).curves.candidate for _ in range(2))
+    assert one == other
+    low, high = one.error_interval
+    assert 0 < low < one.error < high
+
+
+def test_rows_of_a_few_groups_say_less():
+    y, p = drawn(slope=0.5)
+    plain = curved(y, p).curves.candidate
+    alone = curved(y, p, groups=np.arange(len(y))).curves.candidate
+    assert np.ptp(alone.error_interval) == pytest.approx(np.ptp(plain.error_interval), rel=0.3)
+    assert curved(y, p, groups=np.arange(len(y)) % 3).curves.candidate.error_interval is None
+
+
 def test_both_models_are_told_of_each_by_its_own():
     y, p = drawn()
     told = curved(y, p, np.sqrt(p)).curves

@@ -18,7 +18,7 @@ from everbake import (
     Table,
     TimeSplit,
 )
-from everbake.core.recipe import describe
+from everbake.core.describing import describe
 from everbake.core.spec import Ranked, parse_size, parse_span
 from everbake.errors import RecipeError
 from everbake.metrics import coverage, ndcg

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everbake.core.facts import Learning, RunPinned
 from everbake.core.loop import ModelState
+from everbake.core.run_facts import Learning, RunPinned
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table, UpdateSpec
 from everbake.core.updating import learning_of, rhythm_after
 

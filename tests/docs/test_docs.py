@@ -1,14 +1,15 @@
 """Every command and every snippet of the documents is run; what they print is compared.
 
 A fenced block is one of: a file (`title=`), Python to be run, a console session (`$ command`, then
-what it prints, with `...` for anything), the same in the background, or make targets. A block of
-any other kind fails: nothing is passed over in silence.
+what it prints, with `...` for anything), the same in the background, an output kept in a file
+(`from=`), or make targets. A block of any other kind fails: nothing is passed over in silence.
 """
 
 import dataclasses
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,9 @@ from everbake.interfaces.cli import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+READING = re.compile(r"everbake (why|compare) ")
 EXIT = re.compile(r"#.*exit code (\d)")
 BOUND = 120
 
@@ -37,14 +40,15 @@ def blocks(page):
 
 
 class Reader:
-    """Somebody who does everything that a page says, in an empty folder."""
+    """Somebody who does everything that a page says, in a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, columns=200):
         self.folder = folder
+        self.printed = {}
         self.environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "200",
+            "COLUMNS": str(columns),
         }
         self.servers = []
 
@@ -59,6 +63,8 @@ class Reader:
         elif kind == "console":
             for command, expected in sessions(text):
                 (self._start if "background" in words else self._type)(command, expected)
+        elif kind == "text":  # an output that another test writes there
+            assert (ROOT / told["from"]).read_text() == text
         elif kind == "sh":
             targets = (ROOT / "Makefile").read_text()
             for name in re.findall(r"^make (\w+)", text, re.MULTILINE):
@@ -84,6 +90,7 @@ class Reader:
             ["bash", "-c", command], cwd=self.folder, env=self.environment, capture_output=True,
             text=True, timeout=BOUND, check=False,
         )  # fmt: skip
+        self.printed[command] = done.stdout
         code = int(wanted[1]) if wanted else None
         good = done.returncode == code if wanted else done.returncode in (0, 4, 5)
         assert good, (command, done.returncode, done.stdout, done.stderr)
@@ -120,11 +127,8 @@ def matches(printed, expected):
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_can_be_followed(page, tmp_path):
-    folder = tmp_path / "rent"
-    folder.mkdir()
-    reader = Reader(folder)
+def follow(page, reader):
+    """Do all that a page says."""
     try:
         for about, text in blocks(page):
             reader.follow(about, text)
@@ -132,8 +136,34 @@ def test_a_page_can_be_followed(page, tmp_path):
         reader.close()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_can_be_followed(page, tmp_path):
+    folder = tmp_path / "rent"
+    folder.mkdir()
+    follow(page, Reader(folder))
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.parent.name)
+def test_an_example_can_be_followed_and_stands_in_the_docs(page, tmp_path, stands_in_the_docs):
+    assert "synthetic" in page.read_text().splitlines()[0]
+    name = page.parent.name
+    reader = Reader(shutil.copytree(page.parent, tmp_path / name), columns=80)
+    follow(page, reader)
+    for command, printed in reader.printed.items():
+        if match := READING.match(command):
+            stands_in_the_docs(f"why/{name}-{match[1]}.txt", printed)
+
+
+def test_every_kept_output_is_shown_on_a_page():
+    shown = {
+        shlex.split(about)[1] for page in PAGES for about, _ in blocks(page) if "from=docs" in about
+    }
+    kept = {f"from=docs/why/{path.name}" for path in (ROOT / "docs" / "why").iterdir()}
+    assert kept == shown
+
+
 def test_every_link_leads_somewhere():
-    for page in [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
+    for page in [*PAGES, *EXAMPLES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), (page.name, target)
 

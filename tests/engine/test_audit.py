@@ -12,16 +12,14 @@ from everbake.adapters.sql.sqlite import SqliteLedger, SqliteReader, anchors_bes
 from everbake.core.facts import (
     FACTS,
     BatchQuarantined,
-    Concluded,
     DataArrived,
     Paused,
     RecipeChanged,
     RetrainRequested,
-    RunPinned,
-    Trained,
     link,
 )
 from everbake.core.rollout_facts import Exposure, RolloutMoved, RolloutOpened
+from everbake.core.run_facts import Concluded, RunPinned, Trained
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 from everbake.core.tables import COLUMNS, KEYS
 from everbake.engine.audit import verify

@@ -96,6 +96,22 @@ def test_a_chance_of_a_stochastic_descent_is_compiled():
     compiled(trained("SGDClassifier", "two", "scaled", "predict_proba"), "linear")
 
 
+def test_a_file_that_decides_a_row_otherwise_is_not_admitted():
+    case = trained("LogisticRegression", "two", "scaled", "predict_proba")
+    made = built(case)
+    runtime = load(made.kind, made.data)
+    theirs = np.asarray(case.predict(case.model, case.rows))
+    ours = runtime.answer_columns({name: case.rows[name].to_numpy() for name in runtime.columns})
+    row = int(np.argmax(ours != theirs))  # by a rounding, which the tolerance allows
+    assert 0 < abs(ours[row] - theirs[row]) < 1e-9
+
+    def at(threshold):
+        return build_runtime(case.model, case.predict, None, case.rows, 0, threshold)
+
+    assert at(float(max(ours[row], theirs[row]))).kind == "native"
+    assert at(float(max(ours[row], theirs[row])) + 1e-3).kind == made.kind == "linear"
+
+
 def test_labels_are_the_words_that_the_model_knows():
     rows, label = table("three")
     words = pd.Series(np.array(["low", "mid", "top"])[label])

@@ -10,7 +10,7 @@ from everbake.core.dataset import HASH, ROW
 from everbake.core.spec import GateSpec, RecipeSpec, SplitSpec, Table
 from everbake.errors import RecipeError
 from everbake.host.parsing.rowhash import row_hashes
-from everbake.host.splitting import held_out, pack_rows, split, unpack_rows
+from everbake.host.splitting import held_out, pack_rows, split, unpack_rows, unseen
 
 GATE = GateSpec("mean_squared_error", "lower", "refresh", 0.05, 0.01, 0.0, "keep")
 
@@ -167,3 +167,35 @@ def test_a_row_without_a_time_counts_as_the_oldest():
 @given(st.lists(st.booleans(), max_size=500))
 def test_a_set_of_rows_survives_packing(rows):
     assert unpack_rows(pack_rows(np.array(rows, np.bool_))).tolist() == rows
+
+
+def learned(count, rows):
+    mask = np.zeros(count, np.bool_)
+    mask[list(rows)] = True
+    return mask
+
+
+def test_what_was_learned_and_its_copies_cannot_compare_models():
+    rows = table(x=[1, 2, 3, 1, 5], y=[0.0] * 5)
+    hashed = spec(SplitSpec("hash", 0.5))
+    assert unseen(rows, hashed, learned(5, [0, 1])).tolist() == [False, False, True, False, True]
+
+
+def test_a_key_that_was_learned_from_cannot_compare_models():
+    rows = table(key=["a", "b", "a", "c"], x=[1, 2, 3, 4], y=[0.0] * 4)
+    keyed = spec(SplitSpec("hash", 0.5), key="key")
+    assert unseen(rows, keyed, learned(4, [0])).tolist() == [False, True, False, True]
+
+
+def test_groups_that_were_learned_from_cannot_compare_models_where_groups_are_held_out():
+    rows = table(who=["a", "b", "a", "c"], x=[1, 2, 3, 4], y=[0.0] * 4)
+    grouped = spec(SplitSpec("group", 0.5), group="who")
+    assert unseen(rows, grouped, learned(4, [0])).tolist() == [False, True, False, True]
+    plain = spec(SplitSpec("hash", 0.5), group="who")
+    assert unseen(rows, plain, learned(4, [0])).tolist() == [False, True, True, True]
+
+
+def test_rows_older_than_what_was_learned_cannot_compare_models_in_time():
+    rows = table(t=[1, 2, 3, 4, 5, 5], x=[1, 2, 3, 4, 5, 5], y=[0.0] * 6)
+    timed = spec(SplitSpec("time", 0.2), time="t")
+    assert unseen(rows, timed, learned(6, [0, 2])).tolist() == [False] * 3 + [True, True, False]

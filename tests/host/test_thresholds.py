@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,11 +15,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 from everbake import CostThreshold, Gate, GroupSplit, HashSplit, Recipe, Table, TimeSplit
 from everbake.core.dataset import HASH, ROW
-from everbake.core.work import TrainOrder
+from everbake.core.work import JudgeOrder, ReplayOrder, TrainOrder
 from everbake.errors import RecipeError, UserCodeError
+from everbake.host.judging import judge_candidate
 from everbake.host.parsing.rowhash import row_hashes
 from everbake.host.protocol import JobContext
+from everbake.host.replaying import judge_replay
 from everbake.host.training import train_candidate
+from everbake.metrics import mean_cost
 
 COUNT = 600
 
@@ -182,7 +186,7 @@ def test_training_once_more_on_all_rows_keeps_the_threshold_that_was_judged(tmp_
 def test_a_recipe_without_one_has_none(tmp_path):
     report = trained(tmp_path, rows_of(), recipe(threshold=None))
     assert report.threshold is None
-    assert [check.name for check in report.checks] == ["leakage"]
+    assert "threshold" not in {check.name for check in report.checks}
 
 
 def test_texts_are_outcomes_too(tmp_path):
@@ -236,3 +240,72 @@ def test_a_label_of_more_than_two_outcomes_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="3 different values") as refused:
         trained(tmp_path, columns, recipe())
     assert refused.value.code == "EB221"
+
+
+def replayed(tmp_path, lines, metric, threshold):
+    spool = tmp_path / "labelled.jsonl"
+    spool.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    module = ModuleType("recipe")
+    module.recipe = recipe(gate=Gate(metric))
+    context = JobContext(module, tmp_path, 7, 1, print)
+    return judge_replay(ReplayOrder("m", str(spool), threshold), context)["metric"]
+
+
+def test_a_replay_prices_what_was_decided_then_beside_what_would_be_now(tmp_path):
+    columns = rows_of()
+    then = 1 / (1 + np.exp(-columns["x"]))
+    # Two versions answered, each by its own threshold: what was decided is in the log.
+    cuts = np.where(np.arange(COUNT) < 300, 0.2, 0.6)
+    lines = [
+        {"label": y, "then": t, "now": t, "features": {"x": x}, "decision": decided}
+        for y, t, x, decided in zip(
+            *(each.tolist() for each in (columns["y"], then, columns["x"], then >= cuts)),
+            strict=True,
+        )
+    ]
+    told = replayed(tmp_path, lines, mean_cost(false_positive=1, false_negative=5), 0.3)
+    y = columns["y"]
+
+    def cost(decided):
+        return np.mean(np.where(decided, 1.0 - y, 5.0 * y))
+
+    assert told["champion"] == pytest.approx(cost(then >= cuts))
+    assert told["candidate"] == pytest.approx(cost(then >= 0.3))
+    assert replayed(tmp_path, lines, log_loss, 0.3)["candidate"] == pytest.approx(log_loss(y, then))
+
+
+def judged(tmp_path, thresholds):
+    """A decision about the candidate that was trained there, with itself for a champion."""
+    work = tmp_path / "work"
+    answers = str(work / "answers.npy")
+    order = JudgeOrder(
+        model="m",
+        files=(str(tmp_path / "rows.parquet"),),
+        rows=COUNT,
+        judge=str(work / "judge.npy"),
+        truth=str(work / "truth.npy"),
+        candidate=answers,
+        champion=answers,
+        has_champion=True,
+        thresholds=thresholds,
+    )
+    module = ModuleType("recipe")
+    module.recipe = recipe()
+    (tmp_path / "judge").mkdir()
+    return judge_candidate(order, JobContext(module, tmp_path / "judge", 7, 1, print)).decision
+
+
+def test_a_champion_without_a_threshold_is_taken_to_be_calibrated(tmp_path):
+    trained(tmp_path, rows_of(), recipe())
+    told = judged(tmp_path, (None, 0.4, None))
+    assert told["curves"]["champion_cost"]["threshold"] == pytest.approx(1 / 6)
+    assert told["curves"]["candidate_cost"]["threshold"] == 0.4
+    (check,) = [one for one in told["checks"] if one["name"] == "champion_threshold"]
+    assert check["state"] == "warn"
+
+
+def test_a_champion_with_a_threshold_is_judged_by_it(tmp_path):
+    trained(tmp_path, rows_of(), recipe())
+    told = judged(tmp_path, (0.3, 0.4, None))
+    assert told["curves"]["champion_cost"]["threshold"] == 0.3
+    assert "champion_threshold" not in {one["name"] for one in told["checks"]}

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import mean_squared_error
+from sklearn.linear_model import LinearRegression, SGDClassifier
+from sklearn.metrics import log_loss, mean_squared_error
 
-from everbake import Gate, GroupSplit, HashSplit, Recipe, Table, TimeSplit
+from everbake import CostThreshold, Gate, GroupSplit, HashSplit, Recipe, Table, TimeSplit
 from everbake.core.dataset import HASH, ROW
 from everbake.core.work import Base, CheckOrder, Model, TrainOrder
 from everbake.errors import HealthError, RecipeError, UserCodeError
@@ -282,6 +282,34 @@ def test_a_compiled_model_is_compiled_anew_from_what_it_has_become(tmp_path, fil
     assert (old.report.runtime, new.report.runtime) == ("linear", "linear")
     one, other = (each.file.with_name("runtime.bin").read_bytes() for each in (old, new))
     assert one != other
+
+
+def test_the_threshold_of_the_model_that_is_taught_stays(tmp_path, files):
+    rows = pq.ParquetFile(files[0]).read()
+    late = (rows.column("y").to_numpy() > 0).astype(int)
+    path = tmp_path / "outcomes.parquet"
+    pq.write_table(rows.append_column("late", pa.array(late)), path)
+
+    def fit(rows):
+        return SGDClassifier(loss="log_loss", random_state=0).fit(rows[["y"]], rows["late"])
+
+    def learn_on(model, new_rows):
+        return model.partial_fit(new_rows[["y"]], new_rows["late"])
+
+    declared = recipe(
+        data=Table(label="late"),
+        train=fit,
+        update=learn_on,
+        predict=lambda model, rows: model.predict_proba(rows[["y"]])[:, 1],
+        gate=Gate(log_loss),
+        threshold=CostThreshold(false_positive=1, false_negative=5),
+    )
+    old = first(tmp_path, (str(path),), declared)
+    assert old.report.threshold.method == "out-of-fold"
+    new = second(tmp_path, (str(path),), declared, old.base(), threshold=old.report.threshold)
+    assert new.report.threshold == old.report.threshold
+    value = old.report.threshold.value
+    assert new.said["threshold"][1].startswith(f"decides from {value:.6g} on, as version 1 does")
 
 
 @given(cuts=st.lists(st.integers(2, COUNT), min_size=2, max_size=5, unique=True).map(sorted))

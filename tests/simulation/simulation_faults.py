@@ -4,7 +4,8 @@ from simulation_story import Wiring
 from simulation_world import Blobs
 
 from everbake.adapters.memory_ledger import MemoryLedger
-from everbake.core.facts import BatchQuarantined, Concluded
+from everbake.core.facts import BatchQuarantined
+from everbake.core.run_facts import Concluded
 from everbake.engine import owner as owner_module
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import simulation_world as world_of
 from simulation_crash import Crash, Never, Wire
 
-from everbake.core.facts import Concluded, RunPinned, encode, name_of
+from everbake.core.facts import encode, name_of
 from everbake.core.loop import due, state_of
 from everbake.core.project import fold
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved
+from everbake.core.run_facts import Concluded, RunPinned
 from everbake.core.tables import COLUMNS
 from everbake.engine import release
 from everbake.engine.owner import Owner
@@ -94,11 +95,11 @@ def asked(kind, model, number, version=None, reason="because"):
     return Step(f"{kind} {model}", command)
 
 
-def retrain(model, number):
+def retrain(model, number, *, full=False):
     """Somebody asks for a run."""
 
     def command(owner):
-        owner.request_retrain(model, f"retrain-{number}")
+        owner.request_retrain(model, f"retrain-{number}", full=full)
         owner.settle(model)
 
     return Step(f"retrain {model}", command)
@@ -213,6 +214,24 @@ def chosen():
     ]
 
 
+def taught():
+    """A model learns on; one run after another trains from scratch, and whenever it is asked."""
+    n = world_of.numbers
+    return [
+        ingest("b", "/in/1", n(0, 20, 1.0)),
+        ingest("b", "/in/2", n(100, 20, 1.0)),  # an update
+        ingest("b", "/in/3", n(200, 20, 1.0)),  # from scratch
+        retrain("b", 1),  # nothing is new: it counts for nothing
+        ingest("b", "/in/4", n(300, 20, 1.0)),  # an update
+        retrain("b", 2, full=True),
+        asked("rollback", "b", 3, 1),
+        ingest("b", "/in/5", n(400, 20, 1.0)),  # the first version is taught all that came since
+        edited("b", "code: broken"),  # from scratch, as the code is another
+        asked("resume", "b", 4),
+        edited("b", "code: first"),  # the code that the champion came from is back
+    ]
+
+
 def any_script(dice):
     """A history at random."""
     steps, n = [ingest("a", "/in/0", world_of.numbers(0, 20, 5.0))], world_of.numbers
@@ -226,6 +245,7 @@ def any_script(dice):
         lambda i: ingest("a", f"/in/{i}", n(i * 100, dice.randint(30, 60), 5.0)),
         lambda i: asked("pin", "a", i),
         lambda i: retrain("a", i),
+        lambda i: retrain("b", i, full=dice.random() < 0.5),
         lambda i: asked("rollback", "a", i),
         lambda i: asked("promote", "a", i),
         lambda i: asked("pause", dice.choice("ab"), i),
@@ -317,6 +337,7 @@ def violations(played, plain):
         *_blobs(played.world),
         *_runs(played.world),
         *_looks(played.world),
+        *_taught(played.world),
     ]
 
 
@@ -356,6 +377,20 @@ def _timeless(fact):
     if isinstance(fact, Concluded):
         return replace(fact, data_time=None, full_time=None)
     return fact
+
+
+def _taught(world):
+    """Who was taught knows what its base knew, and its new rows; its base was the champion."""
+    versions = {(r["model"], r["version"]): r for r in world.ledger.rows("versions")}
+    for entry in world.ledger.facts():
+        fact = entry.fact
+        bakes = isinstance(fact, RunPinned) and fact.pending is None
+        if bakes and fact.learning.base not in (None, fact.champion):
+            yield f"{fact.model}: {fact.learning.base} is taught, and {fact.champion} serves"
+    for (model, version), row in versions.items():
+        base = versions.get((model, row["base"]))
+        if base and row["rows_learned"] != base["rows_learned"] + row["new_rows"]:
+            yield f"{model}@{version}: {row['rows_learned']} rows, of {base['rows_learned']}"
 
 
 def _tables(world):

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 import pytest
 from simulation_crash import At, Dice
 from simulation_faults import FAULTS
-from simulation_story import any_script, chosen, dice_of, play, script, undecided, violations
+from simulation_story import (
+    any_script,
+    chosen,
+    dice_of,
+    play,
+    script,
+    taught,
+    undecided,
+    violations,
+)
 
 SIDES = ("before", "after", "lost")
 
@@ -94,6 +103,24 @@ def test_a_crash_at_any_port_call_changes_nothing(plain, capsys):
 @pytest.mark.parametrize("story", [undecided, chosen])
 def test_a_crash_at_any_port_call_changes_nothing_about_who_is_pending(looked_at, story):
     found = list(sweep(looked_at[story], story))
+    assert found == [], "\n".join(found[:20])
+
+
+def test_a_crash_at_any_port_call_changes_nothing_about_who_is_taught_what():
+    smoothly = smooth(taught)
+    ledger = smoothly.world.ledger
+    made = [(r["base"], r["rows_learned"], r["new_rows"]) for r in ledger.rows("versions")]
+    assert made == [
+        (None, 20, 0),
+        (1, 40, 20),
+        (None, 60, 0),
+        (3, 60, 0),
+        (4, 80, 20),
+        (None, 80, 0),
+        (1, 100, 80),
+        (1, 100, 80),
+    ]
+    found = list(sweep(smoothly, taught))
     assert found == [], "\n".join(found[:20])
 
 

@@ -8,10 +8,13 @@ from scipy.special import expit, logit
 from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.proportion import proportion_confint
 
+from everbake.statistics.bootstrap import Plan
 from everbake.statistics.calibration import (
     NotEstimableError,
+    _squares,
     calibration_error,
     calibration_line,
+    error_interval,
     reliability,
 )
 
@@ -135,3 +138,35 @@ def test_the_curve_carries_wilsons_intervals():
         assert (point.lower, point.upper) == pytest.approx(peer, abs=1e-9)
     predicted = [point.predicted for point in reliability(y, p)]
     assert predicted == sorted(predicted)
+
+
+# --- the interval of the error --------------------------------------------------------------------
+
+
+def test_resampling_by_weights_is_resampling_of_rows():
+    y, p = drawn(4, 300)
+    counts = np.bincount(np.random.default_rng(1).integers(0, 300, 300), minlength=300)
+    square = _squares(y, p, 15)
+    # In bins that stay as they are: each bin's rows as often as they were drawn.
+    number = np.searchsorted(np.sort(p), p) * 15 // 300
+    expected = 0.0
+    for each in range(15):
+        rows = np.repeat(np.flatnonzero(number == each), counts[number == each])
+        predicted, observed = p[rows].mean(), y[rows].mean()
+        chance = observed * (1 - observed) / (len(rows) - 1)
+        expected += len(rows) / 300 * ((predicted - observed) ** 2 - chance)
+    assert square(counts[None].astype(np.uint8))[0] == pytest.approx(expected, abs=1e-12)
+    ones = np.ones((2, 300), np.uint8)
+    assert square(ones) == pytest.approx([calibration_error(y, p).square] * 2, abs=1e-12)
+
+
+@pytest.mark.parametrize(("slope", "root"), [(1.0, 0.0), (0.7, 0.0577)])
+def test_the_interval_of_the_error_covers_the_true_one(slope, root):
+    missed = 0
+    for seed in range(150):
+        y, p = drawn(seed, 500, 0.0, slope)
+        plan = Plan(500, y.astype(np.intp), seed, resamples=200)
+        low, high = error_interval(y, p, plan)
+        missed += not low <= root <= high
+    # Five in a hundred may: of 150 more than 17 would be one chance in a thousand.
+    assert missed <= 17

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from typing_extensions import override
+
 Verdict = Literal["promoted", "rejected", "inconclusive"]
 CheckState = Literal["pass", "fail", "warn", "unknown"]
 SegmentState = Literal["ok", "hurt", "open", "unknown"]
@@ -10,11 +12,19 @@ SegmentState = Literal["ok", "hurt", "open", "unknown"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at beside the metric, and what came of it."""
+    """One thing that was looked at beside the metric, and what came of it.
+
+    Attributes:
+        name: of the kind of check.
+        state: `warn` is a suspicion, `fail` a fact.
+        detail: one sentence for a person.
+        columns: the columns that it is about, the most telling first.
+    """
 
     name: str
     state: CheckState
     detail: str
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,9 @@ class Evidence:
         notes: sentences worth a reader's time that did not decide.
         gap: the scale of tolerance: the champion's distance from the best value.
         sd: standard deviation of the row differences (or SE * sqrt(n)), None if unknown.
+        unit: what is called a row: a `user`, where lists are judged.
+        groups: how many groups (patients, users) the rows belong to, where they have any.
+        period: the first and the last moment of the rows, where they have a time.
     """
 
     method: str
@@ -98,6 +111,9 @@ class Evidence:
     rows_enough: int | None = None
     look: int = 1
     resamples: int = 0
+    unit: str = "row"
+    groups: int | None = None
+    period: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,7 @@ class Calibration:
         slope_interval: 95 %.
         error: root of the mean squared gap of the bins without what chance puts there; below 0
             where chance alone explains more than there is.
+        error_interval: 95 %, by resampling; None where groups are too few.
         plug_in: the expected calibration error as it is usually computed.
         expected: what that is on average where all is well.
         bins: the reliability curve.
@@ -142,6 +159,7 @@ class Calibration:
     slope: float | None
     slope_interval: tuple[float, float] | None
     error: float
+    error_interval: tuple[float, float] | None
     plug_in: float
     expected: float
     bins: tuple[ReliabilityBin, ...]
@@ -225,6 +243,23 @@ class Decision:
     surpasses: bool = False
     best_broken: bool = False
     curves: Curves | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Decision {self.verdict} ({self.code}): {self.because}>"
+
+    @override
+    def __str__(self) -> str:
+        """All of it for a person, 80 columns wide: as `everbake why` prints it."""
+        from everbake.core.drawing import as_lines
+
+        return "\n".join(as_lines(self.to_dict()))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: HTML with an SVG, without scripts or requests."""
+        from everbake.core.drawing import as_html
+
+        return as_html(self.to_dict())
 
     def with_checks(self, checks: tuple[Check, ...]) -> "Decision":
         """The same decision with further checks on record."""

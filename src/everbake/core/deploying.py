@@ -1,8 +1,9 @@
 """What the facts about who serves change in the tables: runs that end, people, rollouts."""
 
-from everbake.core.facts import Concluded, Entry, Promoted, RolledBack
+from everbake.core.facts import Entry, Promoted, RolledBack
 from everbake.core.look_facts import BestPinned
 from everbake.core.rollout_facts import Exposure, RolloutEnded, RolloutMoved, RolloutOpened
+from everbake.core.run_facts import Concluded
 from everbake.core.tables import Put, Row
 
 _NOBODY_BESIDE: Row = dict.fromkeys(

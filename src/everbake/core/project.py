@@ -23,22 +23,18 @@ from everbake.core.facts import (
     BatchAccepted,
     BatchQuarantined,
     BatchRejected,
-    Concluded,
     DataArrived,
     Entry,
-    Evaluated,
     Paused,
     Promoted,
     RecipeChanged,
     Resumed,
     RetrainRequested,
     RolledBack,
-    RunPinned,
-    Trained,
-    TrainingFailed,
 )
 from everbake.core.look_facts import BestPinned, LookPostponed
 from everbake.core.rollout_facts import RolloutEnded, RolloutMoved, RolloutOpened
+from everbake.core.run_facts import Concluded, Evaluated, RunPinned, Trained, TrainingFailed
 from everbake.core.tables import KEYS, Cell, Put, Row
 
 

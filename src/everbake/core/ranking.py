@@ -26,7 +26,6 @@ Item = Hashable
 Values = Callable[[ranking.Numbers, ranking.Wanted, int], Floats]
 RankingMetric = Callable[..., float]  # (y_true, y_pred[, rows]), of users
 
-LISTED = 10  # items in a list where nobody says how many
 COLD_START = "cold_start"
 _BIND = "everbake_bind"  # the attribute in which a metric says what it is for some users
 

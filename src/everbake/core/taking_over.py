@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from everbake.core.decision import Verdict
-from everbake.core.facts import Evaluated, RunPinned
 from everbake.core.loop import ModelState
+from everbake.core.run_facts import Evaluated, RunPinned
 
 
 @dataclass(frozen=True)

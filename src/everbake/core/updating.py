@@ -1,7 +1,7 @@
 """Whether a run trains from scratch or updates the champion: pure functions of what is known."""
 
-from everbake.core.facts import Learning, RunPinned
 from everbake.core.loop import ModelState
+from everbake.core.run_facts import Learning, RunPinned
 from everbake.core.spec import UpdateSpec
 
 DAY = 86_400.0

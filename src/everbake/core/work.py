@@ -81,6 +81,30 @@ class TrainOrder:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What one column tells of the label by itself: a share of all there is to tell.
+
+    Attributes:
+        column: the column.
+        share: on all rows; 0 (or less) is nothing.
+        before: on the rows that had arrived when the champion was trained; None: too few.
+        since: on those that came later; None: too few.
+    """
+
+    column: str
+    share: float
+    before: float | None = None
+    since: float | None = None
+
+    @property
+    def change(self) -> float:
+        """By how much `since` differs from `before`; 0 where one is not known."""
+        if self.before is None or self.since is None:
+            return 0.0
+        return abs(self.since - self.before)
+
+
+@dataclass(frozen=True)
 class TrainReport:
     """A trained candidate; the files lie in the job's directory.
 
@@ -97,6 +121,7 @@ class TrainReport:
         example: a row that was trained on, as a request would hold it.
         native_above: rows in one call above which it is faster natively; None: never.
         new_rows: those of `rows` that its base did not know.
+        told: what each column tells of the label alone, the strongest first; none of few rows.
         threshold: from which score it decides "positive", if the recipe asks for that.
     """
 
@@ -112,6 +137,7 @@ class TrainReport:
     example: dict[str, object]
     native_above: int | None = None
     new_rows: int = 0
+    told: tuple[Told, ...] = ()
     threshold: Threshold | None = None
 
 
@@ -137,6 +163,25 @@ class ScoreOrder:
 
 
 @dataclass(frozen=True)
+class Precedent:
+    """What a jump of the metric is held against.
+
+    Attributes:
+        value: the best that any of the last decisions by the same metric had; None without one.
+        doubled: whether the candidate has learned from twice the champion's rows, or more.
+        edited: whether the recipe is another one than the champion's.
+        new: columns that it needs and the champion does not.
+        told: what each column tells alone, the strongest first.
+    """
+
+    value: float | None
+    doubled: bool
+    edited: bool
+    new: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
+
+
+@dataclass(frozen=True)
 class FreshOrder:
     """Find the rows that can judge a version that was judged before, and is pending.
 
@@ -159,9 +204,15 @@ class FreshOrder:
 
 @dataclass(frozen=True)
 class FreshReport:
-    """How many rows can judge the version; the files lie in the job's directory."""
+    """The rows that can judge the version; the files lie in the job's directory.
+
+    Attributes:
+        rows: how many they are.
+        checks: what was looked at about them.
+    """
 
     rows: int
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,6 +247,7 @@ class JudgeOrder:
         best_name: what to call it.
         earlier: the sets of rows by which the model was decided about before.
         look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, if somebody serves.
         thresholds: frozen with champion, candidate and best version, as far as they have one.
         trained: file with the set of rows that the candidate was trained on.
     """
@@ -214,6 +266,7 @@ class JudgeOrder:
     best_name: str = ""
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    precedent: Precedent | None = None
     thresholds: tuple[float | None, float | None, float | None] = (None, None, None)
     trained: str = ""
 
@@ -239,6 +292,30 @@ class JudgeReport:
     digest: str
     surpasses: bool
     best_broken: bool
+
+
+@dataclass(frozen=True)
+class UnseenOrder:
+    """Find the rows on which some versions can be compared.
+
+    Attributes:
+        model: name of the recipe.
+        files: the table's Parquet files.
+        rows: the first so many rows of the table.
+        trained: files with the sets of rows that the versions were trained on.
+    """
+
+    model: str
+    files: tuple[str, ...]
+    rows: int
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnseenReport:
+    """How many such rows there are; the job's directory holds the files that judging needs."""
+
+    rows: int
 
 
 @dataclass(frozen=True)

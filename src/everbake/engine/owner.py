@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from everbake.core.facts import (
     BatchQuarantined,
     BatchRejected,
-    Concluded,
     DataArrived,
     Entry,
     RecipeChanged,
@@ -26,6 +25,7 @@ from everbake.core.loop import (
     order_of,
     rollout_due,
 )
+from everbake.core.run_facts import Concluded
 from everbake.engine.patience import patiently
 from everbake.engine.pipeline import pipeline
 from everbake.engine.rollouts import look_after, opened, rollout_id, won

@@ -7,19 +7,10 @@ remembers anything.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from everbake.core.facts import (
-    Concluded,
-    Entry,
-    Evaluated,
-    Fact,
-    RunPinned,
-    Trained,
-    TrainingFailed,
-    expected,
-    step_id,
-)
+from everbake.core.facts import Entry, Fact, expected, step_id
 from everbake.core.look_facts import LookPostponed
 from everbake.core.loop import Retrain
+from everbake.core.run_facts import Concluded, Evaluated, RunPinned, Trained, TrainingFailed
 from everbake.engine.patience import patiently
 from everbake.engine.state import arrived_at, load_model
 from everbake.ports import Ports

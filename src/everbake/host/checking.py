@@ -4,25 +4,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from everbake.core.decision import Check
+from everbake.core.decision import Check, Decision
+from everbake.core.describing import describe
 from everbake.core.gate import Given, judge_rows
-from everbake.core.recipe import Recipe, describe
+from everbake.core.recipe import Recipe
 from everbake.core.redact import writable
 from everbake.core.work import CheckOrder, CheckReport
 from everbake.errors import EverbakeError, RecipeError, UserCodeError
+from everbake.host.alone import survey
 from everbake.host.artifacts import load, save
 from everbake.host.calling import predict, recipe_of, train, with_features
 from everbake.host.candidates import taught
 from everbake.host.inputs import same_answers
 from everbake.host.judging import rules_of
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, split
+from everbake.host.splitting import Held, split_known
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
-from everbake.host.training import check_columns, truth_of
+from everbake.host.training import check_columns, known_rows, truth_of
+from everbake.host.updating import Lesson
 
 SAMPLE = 1_000
 _FEWEST = 2  # rows to train on one and update by another
@@ -40,9 +45,45 @@ def check(order: CheckOrder, context: JobContext) -> CheckReport:
         check_columns(recipe, table)
     except RecipeError as error:
         return CheckReport((declared, Check("data", "fail", str(error))))
-    sample = table.slice(max(0, table.num_rows - SAMPLE))
-    trial = _Trial(recipe, context, sample, split(sample, _spec(recipe), None))
-    return CheckReport((declared, *trial.run()))
+    held = split_known(table, known_rows(recipe, table), _spec(recipe), None)
+    trial = _Trial(recipe, context, *sampled(table, held))
+    return CheckReport((declared, *trial.run(), *_leakage(recipe, table, held)))
+
+
+def sampled(table: pa.Table, held: Held) -> tuple[pa.Table, Held]:
+    """The newest rows of both sides: those of the whole table may all be held out.
+
+    Returns:
+        At most 1,000 rows in their order, a fifth of them held out where there are as many, and
+        what the split says about each.
+    """
+    judge, train = np.flatnonzero(held.judge), np.flatnonzero(held.train)
+    judge = judge[-max(SAMPLE // 5, SAMPLE - len(train)) :]
+    train = train[-(SAMPLE - len(judge)) :]
+    places = np.sort(np.concatenate([train, judge]))
+    return table.take(places), Held(held.train[places], held.judge[places], 0)
+
+
+def refusal(decision: Decision, mend: str) -> str | None:
+    """What a trial says of a model that would be rejected; None of any other.
+
+    Raises:
+        UserCodeError: the answers are none. A limit that is broken may be kept by more rows.
+    """
+    if decision.verdict != "rejected":
+        return None
+    if decision.code == "guardrail":
+        return f"warning: on this sample it would be rejected. {decision.because}"
+    raise UserCodeError("EB317", decision.because, mend=mend)
+
+
+def _leakage(recipe: Recipe, table: pa.Table, held: Held) -> tuple[Check, ...]:
+    """On all rows: what a sample is too small to show. Every column may come to be used."""
+    found = survey(table, recipe.data)
+    lesson = Lesson(held.train, held.train)
+    return split_checks(table, held, lesson, recipe) + column_checks(
+        found, recipe, table.column_names
+    )
 
 
 def _spec(recipe: Recipe) -> Any:  # noqa: ANN401 - a RecipeSpec
@@ -142,8 +183,9 @@ class _Trial:
         cuts = (None, self.cut, None)
         given = Given(truth, None, self.answers, rows=frame(judged), thresholds=cuts)
         decision = judge_rows(given, rules)
-        if decision.verdict == "rejected":
-            raise UserCodeError("EB317", decision.because, mend="answer every row with a number")
+        refused = refusal(decision, "answer every row with a number")
+        if refused is not None:
+            return refused
         if decision.candidate is None:
             return f"warning: {decision.because}"
         return f"{rules.name} = {decision.candidate:.6g} on {judged.num_rows} rows"

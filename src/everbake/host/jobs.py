@@ -22,6 +22,7 @@ from everbake.core.work import (
     ReplayOrder,
     ScoreOrder,
     TrainOrder,
+    UnseenOrder,
 )
 from everbake.errors import EverbakeError
 from everbake.host.parsing import ParseOrder, parse
@@ -55,7 +56,7 @@ def _parse(order: ParseOrder, _: JobContext) -> object:
 
 
 def _describe(_: object, context: JobContext) -> object:
-    from everbake.core.recipe import describe
+    from everbake.core.describing import describe
     from everbake.host.calling import recipes_of
     from everbake.host.rows import rows_form
 
@@ -109,6 +110,12 @@ def _judge(order: JudgeOrder, context: JobContext) -> object:
     return judge_candidate(order, context)
 
 
+def _unseen(order: UnseenOrder, context: JobContext) -> object:
+    from everbake.host.unseen import find_unseen
+
+    return find_unseen(order, context)
+
+
 def _check(order: CheckOrder, context: JobContext) -> object:
     if _ranks(order.model, context):
         from everbake.host.ranking.trial import check_ranking
@@ -153,6 +160,7 @@ JOBS: dict[str, JobEntry] = {
     "score": JobEntry(_job(ScoreOrder, _score), needs_recipe=True),
     "fresh": JobEntry(_job(FreshOrder, _fresh), needs_recipe=True),
     "judge": JobEntry(_job(JudgeOrder, _judge), needs_recipe=True),
+    "unseen": JobEntry(_job(UnseenOrder, _unseen), needs_recipe=True),
     "check": JobEntry(_job(CheckOrder, _check), needs_recipe=True),
     "replay": JobEntry(_job(ReplayOrder, _replay), needs_recipe=True),
     "batch": JobEntry(_job(BatchOrder, _batch), needs_recipe=True),

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -67,6 +67,45 @@ def split(
     once = judge & _first_of_each(own, judge)
     copies = train & np.isin(own, own[once])
     return Held(train & ~copies, once, seen, int(copies.sum() + judge.sum() - once.sum()))
+
+
+def unseen(table: pa.Table, spec: RecipeSpec, learned: Mask) -> Mask:
+    """The rows on which models can be compared that have learned from some rows of the table.
+
+    They are none of these rows, nor equal to one, nor of the same key; where the split holds out
+    groups, of none of their groups; where it goes by time, none is older than the newest of them.
+
+    Args:
+        table: all rows in order of arrival, with their hidden columns.
+        spec: the recipe.
+        learned: the rows that any of the models was trained on.
+    """
+    rows = ~_with_copies(table, learned)
+    for column in (spec.table.key, spec.table.group if spec.split.kind == "group" else None):
+        if column is not None:
+            hashes = column_hashes(table, column)
+            rows &= ~np.isin(hashes, hashes[learned])
+    if spec.split.kind != "time":
+        return rows
+    times = times_of(table, spec)
+    if learned.any():
+        rows &= times >= times[learned].max()
+    return _first_of_each(own_hashes(table), rows)
+
+
+def split_known(
+    table: pa.Table,
+    known: Mask,
+    spec: RecipeSpec,
+    champion: Mask | None,
+    most: int | None = None,
+) -> Held:
+    """Divide the `known` rows; all others are on no side. The rest is as for `split`."""
+    learned = None if champion is None else champion[known]
+    held = split(table.filter(pa.array(known)), spec, learned, most)
+    train, judge = np.zeros((2, table.num_rows), np.bool_)
+    train[known], judge[known] = held.train, held.judge
+    return replace(held, train=train, judge=judge)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from everbake.core.bundle import Threshold
 from everbake.core.decision import Check
+from everbake.core.describing import describe
 from everbake.core.metrics import positives
-from everbake.core.recipe import Recipe, describe
+from everbake.core.recipe import Recipe
 from everbake.core.spec import CostThreshold
 from everbake.errors import RecipeError, UserCodeError
 from everbake.host.calling import predict, train, with_features

@@ -1,6 +1,5 @@
 """The job that makes a candidate: train or update, save, load again, score, compile."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,23 +8,27 @@ import pyarrow as pa
 
 from everbake.core.bundle import Threshold
 from everbake.core.dataset import HIDDEN, Column, ColumnType
-from everbake.core.decision import Check
+from everbake.core.describing import describe
 from everbake.core.ranking import COLD_START
-from everbake.core.recipe import Recipe, describe
-from everbake.core.work import TrainOrder, TrainReport
+from everbake.core.recipe import Recipe
+from everbake.core.work import Told, TrainOrder, TrainReport
 from everbake.errors import RecipeError, UserCodeError
+from everbake.host.alone import Survey, survey, told_alone
 from everbake.host.calling import featured, predict, recipe_of, with_features
 from everbake.host.candidates import candidate_of
 from everbake.host.compile import Built, build_runtime
 from everbake.host.inputs import needed_columns
+from everbake.host.leakage import column_checks, split_checks
 from everbake.host.protocol import JobContext
 from everbake.host.rows import example_of, frame, read_table, rows_form
 from everbake.host.skew import check_skew
-from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split
+from everbake.host.splitting import Held, Mask, pack_rows, rows_in, split_known, unpack_rows
 from everbake.host.thresholds import check_scores, choose_threshold, threshold_checks
-from everbake.host.updating import Lesson, lesson_of, told
+from everbake.host.updating import lesson_of, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -45,16 +48,13 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
         UserCodeError: what the recipe's functions gave cannot be used.
         RecipeError: the recipe does not fit the data.
     """
-    recipe = recipe_of(context.recipe, order.model)
-    table = read_table(order.files, order.rows)
+    recipe, table = recipe_of(context.recipe, order.model), read_table(order.files, order.rows)
     check_columns(recipe, table)
     held = held_rows(order, recipe, table)
     lesson = lesson_of(order, held)
     rows = table.filter(pa.array(lesson.new))
     check_skew(recipe, rows)
-    threshold, taken_from = order.threshold, "" if order.base is None else order.base.name
-    if order.base is None and not order.refit:
-        threshold = choose_threshold(recipe, rows, truth_of(rows, recipe), context)
+    threshold = _threshold(order, recipe, rows, context)
     candidate = candidate_of(recipe, order.base, rows, context)
     judged = table.filter(pa.array(held.judge))
     _leave_rows(context.work, lesson.learned, held.judge, truth_of(judged, recipe))
@@ -66,25 +66,36 @@ def train_candidate(order: TrainOrder, context: JobContext) -> TrainReport:
     save_array(context.work / ANSWERS, answers if judged.num_rows else np.empty(0))
     built = _compile(recipe, candidate.model, given, answers, threshold, context)
     inputs = sample.drop_columns([recipe.data.label, *HIDDEN])
+    needed = _needed(recipe, candidate.model, inputs)
+    found = None if order.refit else survey(table, recipe.data)
+    taken_from = "" if order.base is None else order.base.name
+    checks = told(recipe, order, lesson) + split_checks(table, held, lesson, recipe)
+    checks += column_checks(found, recipe, needed) + threshold_checks(threshold, taken_from)
     return TrainReport(
         rows=int(lesson.learned.sum()),
         held_out=judged.num_rows,
         runtime=built.kind,
         why=built.why,
         form=candidate.form,
-        columns=tuple(Column(field.name, column_type(field.type)) for field in inputs.schema),
-        needed=_needed(recipe, candidate.model, inputs),
-        checks=(
-            *told(recipe, order, lesson),
-            *_leakage(table, held, lesson, recipe),
-            *threshold_checks(threshold, taken_from),
-        ),
+        columns=_columns(inputs),
+        needed=needed,
+        checks=checks,
         seconds=candidate.seconds,
         example=example_of(some.select(inputs.column_names)),
         native_above=built.native_above,
         new_rows=rows.num_rows if order.base else 0,
+        told=_told(table, recipe, found, order),
         threshold=threshold,
     )
+
+
+def _threshold(
+    order: TrainOrder, recipe: Recipe, rows: pa.Table, context: JobContext
+) -> Threshold | None:
+    """Chosen anew, unless the candidate is made of a model that has one."""
+    if order.base is not None or order.refit:
+        return order.threshold
+    return choose_threshold(recipe, rows, truth_of(rows, recipe), context)
 
 
 def check_columns(recipe: Recipe, table: pa.Table) -> None:
@@ -118,9 +129,9 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
     if order.refit:
         return Held(labelled, np.zeros(table.num_rows, np.bool_), 0)
     paths = [path for path in (order.champion_rows, order.best_rows) if path is not None]
-    champion = rows_in(paths, table.num_rows)[labelled] if paths else None
+    champion = rows_in(paths, table.num_rows) if paths else None
     spec = describe(recipe, rows_form(recipe.train))
-    held = split(table.filter(pa.array(labelled)), spec, champion, order.most_held_out)
+    held = split_known(table, labelled, spec, champion, order.most_held_out)
     if not held.train.any() and order.base is None:
         raise UserCodeError(
             "EB316",
@@ -128,9 +139,7 @@ def held_rows(order: TrainOrder, recipe: Recipe, table: pa.Table) -> Held:
             why=f"{table.num_rows} rows, of which {int(labelled.sum())} have a label",
             mend="ingest more rows, or hold fewer out with split=",
         )
-    train, judge = np.zeros((2, table.num_rows), np.bool_)
-    train[labelled], judge[labelled] = held.train, held.judge
-    return replace(held, train=train, judge=judge)
+    return held
 
 
 def _leave_rows(work: Path, learned: Mask, judge: Mask, truth: Array) -> None:
@@ -171,6 +180,10 @@ def _compile(
     return built
 
 
+def _columns(inputs: pa.Table) -> tuple[Column, ...]:
+    return tuple(Column(field.name, column_type(field.type)) for field in inputs.schema)
+
+
 def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     def answers(rows: "pd.DataFrame") -> object:
         return predict(recipe, model, featured(recipe, rows))
@@ -178,55 +191,21 @@ def _needed(recipe: Recipe, model: object, inputs: pa.Table) -> tuple[str, ...]:
     return needed_columns(answers, frame(inputs))
 
 
-def _leakage(table: pa.Table, held: Held, lesson: Lesson, recipe: Recipe) -> tuple[Check, ...]:
-    """That no held-out row was trained on, by position, by content and in order of time."""
-    checks = []
-    if held.judge.any():
-        both = int((lesson.learned & held.judge).sum())
-        detail = f"{both} held-out rows were trained on"
-        checks.append(Check("leakage", "fail" if both else "pass", detail))
-        if recipe.data.time is not None and describe(recipe, "pandas").split.kind == "time":
-            checks.append(time_order(table.column(recipe.data.time), held, lesson))
-    if held.twins:
-        detail = f"{held.twins} rows that equal a held-out row were left out"
-        checks.append(Check("duplicates", "warn", detail))
-    if held.seen:
-        who = "the champion (or the best version so far) was trained on them"
-        detail = f"{held.seen} held-out rows judge nobody: {who}"
-        checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))
-    if unknown := table.column(recipe.data.label).null_count:
-        detail = f"{unknown} rows without a known outcome were left out"
-        checks.append(Check("outcomes", "warn", detail))
-    return tuple(checks)
-
-
-def time_order(times: pa.ChunkedArray, held: Held, lesson: Lesson) -> Check:
-    """That nothing was learned which is newer than what judges."""
-    oldest = min_of(times.filter(pa.array(held.judge)))
-
-    def late(newest: Any) -> bool:  # noqa: ANN401 - a time, or a number
-        return newest is not None and oldest is not None and newest > oldest
-
-    newest = max_of(times.filter(pa.array(lesson.learned)))
-    detail = f"trained up to {newest}, judged from {oldest}"
-    if late(max_of(times.filter(pa.array(lesson.new)))):
-        return Check("time_order", "fail", detail)
-    # What the champion has learned long since, one that is made of it cannot forget.
-    return Check("time_order", "warn" if late(newest) else "pass", detail)
-
-
-def max_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The largest value of a column."""
-    import pyarrow.compute as pc
-
-    return pc.max(values).as_py()
-
-
-def min_of(values: pa.ChunkedArray) -> Any:  # noqa: ANN401 - whatever the column holds
-    """The smallest value of a column."""
-    import pyarrow.compute as pc
-
-    return pc.min(values).as_py()
+def _told(
+    table: pa.Table, recipe: Recipe, survey: Survey | None, order: TrainOrder
+) -> tuple[Told, ...]:
+    """What each column tells alone: on all rows, on those that the champion knew, and since."""
+    if survey is None:
+        return ()
+    shares: list[Mapping[str, float]] = [{}, {}]
+    if order.champion_rows is not None:
+        count = len(unpack_rows(Path(order.champion_rows).read_bytes()))
+        parts = (table.slice(0, count), table.slice(count))
+        shares = [told_alone(part, recipe.data) or {} for part in parts]
+    before, since = shares
+    return tuple(
+        Told(name, share, before.get(name), since.get(name)) for name, share in survey.told.items()
+    )
 
 
 def column_type(kind: pa.DataType) -> ColumnType:

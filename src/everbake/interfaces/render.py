@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from everbake.core.drawing import MARKS
 from everbake.errors import EverbakeError
-
-MARKS = {"ok": "●", "pass": "●", "warn": "▲", "bad": "■", "fail": "■", "unknown": "○"}
 
 
 def document(value: Mapping[str, Any]) -> str:
@@ -80,14 +79,14 @@ def outcome_text(outcome: Mapping[str, Any]) -> str:
         lines.append(f"{model}: these rows arrived before (data version {outcome['data_version']})")
     elif outcome["rows"]:
         lines.append(f"{model}: {outcome['rows']} rows, data version {outcome['data_version']}")
+    for look in outcome.get("looks", ()):  # before what is baked: they decide who has to be beaten
+        lines += _looked(model, look)
     run, decision = outcome["run"], outcome["decision"]
     if run is not None and decision is None:
         lines.append(_unfinished(run))
     if decision is not None:
         lines += decision_lines(model, decision)
         lines += _taking_over(model, outcome)
-    for look in outcome.get("looks", ()):
-        lines += _looked(model, look)
     return "\n".join(lines) or f"{model}: nothing was due"
 
 

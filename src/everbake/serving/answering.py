@@ -94,9 +94,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
 
     def answered(self, ids: list[str], rows: list[Row], predictions: list[object]) -> Answered:
         """What the log gets of its answer."""
-        threshold = self.loaded.threshold
-        decisions = None if threshold is None else decided(predictions, threshold)
-        return Answered(
+        answered = Answered(
             ids,
             self.now,
             self.version,
@@ -106,8 +104,11 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
             self.role,
             self.live.generation,
             time.perf_counter() - self.started,
-            decisions=decisions,
         )
+        threshold = self.loaded.threshold
+        if threshold is None:
+            return answered
+        return msgspec.structs.replace(answered, decisions=decided(predictions, threshold))
 
     def failed(self, code: str) -> Answered:
         """What the log gets of its failure."""
@@ -316,9 +317,8 @@ class Answering:
         predictions = answered.predictions
         if errors:
             predictions = [None if at in errors else one for at, one in enumerate(predictions)]
-        decisions = answered.decisions
-        outcome = (name, answered.version, predictions, answered.ids, errors, logged, decisions)
-        begun.told(Outcome(*outcome))
+        version, ids, decisions = answered.version, answered.ids, answered.decisions
+        begun.told(Outcome(name, version, predictions, ids, errors, logged, decisions))
 
     def _asked(self, name: str, live: Live, key: str | None) -> _Asked:
         now, started = self._now(), time.perf_counter()

@@ -95,7 +95,7 @@ def replay(
             tally.compare(then, now)
             if entry["label"] is not None:
                 tally.labelled += 1
-                labelled = Labelled(entry["label"], then, now, row, entry["decision"])
+                labelled = Labelled(entry["label"], then, now, row, entry.get("decision"))
                 spool.write(encoder.encode(labelled) + b"\n")
     return tally
 

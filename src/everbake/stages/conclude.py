@@ -1,15 +1,11 @@
 """The last step of a run: verdict, version number and deployment in one fact."""
 
-from everbake.core.facts import (
-    Concluded,
-    DataArrived,
-    Evaluated,
-    RunPinned,
-    Trained,
-    TrainingFailed,
-)
+from dataclasses import replace
+
+from everbake.core.facts import DataArrived
 from everbake.core.loop import ModelState
 from everbake.core.pending import due_after, keeps_place
+from everbake.core.run_facts import Concluded, Evaluated, RunPinned, Trained, TrainingFailed
 from everbake.core.taking_over import TakingOver, taking_over
 from everbake.core.updating import rhythm_after
 
@@ -37,15 +33,9 @@ def conclude(
     follows = taking_over(pinned, evaluated, model)
     waits = follows.verdict == "promoted" and not follows.wins
     learned = pinned.learning.base is None or trained.new_rows > 0
-    updates, full_time = rhythm_after(pinned, model, counts=learned)
-    return Concluded(
-        model=pinned.model,
-        run=pinned.run,
+    return replace(
+        _ended(pinned, model, counts=learned),
         state="waiting" if waits else "finished",
-        data_version=pinned.data_version,
-        recipe=pinned.recipe,
-        cause=pinned.cause,
-        attempt=pinned.attempt,
         verdict=follows.verdict,
         version=model.versions + 1,
         bundle=evaluated.serves,
@@ -53,9 +43,6 @@ def conclude(
         decision=evaluated.decision,
         serves=follows.serves,
         rolls=follows.rolls,
-        champion_before=model.champion,
-        bundle_before=model.champion_bundle,
-        candidate_before=model.candidate,
         seconds=trained.seconds + evaluated.seconds,
         log=trained.log,
         keeps=_keeps(pinned, follows, model),
@@ -69,8 +56,6 @@ def conclude(
         base=pinned.learning.base,
         rows=trained.rows,
         new_rows=trained.new_rows,
-        updates=updates,
-        full_time=full_time,
     )
 
 
@@ -91,7 +76,23 @@ def _next_look(
 
 
 def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Concluded:
-    updates, full_time = rhythm_after(pinned, model, counts=not failed.again)
+    return replace(
+        _ended(pinned, model, counts=not failed.again),
+        error=f"{failed.code} {failed.error}",
+        again=failed.again,
+        log=failed.log,
+    )
+
+
+def _ended(pinned: RunPinned, model: ModelState, *, counts: bool) -> Concluded:
+    """What is so of every run that ends: nobody new serves, as long as nothing else is said.
+
+    Args:
+        pinned: what the run worked on.
+        model: the model's state.
+        counts: whether the run counts in the rhythm of full trainings.
+    """
+    updates, full_time = rhythm_after(pinned, model, counts=counts)
     return Concluded(
         model=pinned.model,
         run=pinned.run,
@@ -109,9 +110,6 @@ def _failed(pinned: RunPinned, failed: TrainingFailed, model: ModelState) -> Con
         champion_before=model.champion,
         bundle_before=model.champion_bundle,
         candidate_before=model.candidate,
-        error=f"{failed.code} {failed.error}",
-        again=failed.again,
-        log=failed.log,
         updates=updates,
         full_time=full_time,
     )

@@ -1,9 +1,20 @@
 """The third step of a run: candidate and champion on the same held-out rows."""
 
-from everbake.core.facts import DataArrived, Evaluated, RunPinned, TrainingFailed
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from everbake.core.facts import DataArrived
 from everbake.core.look_facts import Look, LookPostponed
+from everbake.core.run_facts import Evaluated, RunPinned, TrainingFailed
 from everbake.ports import Compared, Failure, Ports, TooFew
 
+if TYPE_CHECKING:
+    from everbake.core.tables import Row
+
+# Checks of how a version was made, and of what it learned from.
+_OF_ITS_MAKING = ("leakage", "strength", "jump", "learning", "threshold")
 _MOST_LOOKS = 200  # earlier decisions, the newest, whose rows are compared with those that judge
 
 
@@ -24,7 +35,22 @@ def look(
     outcome = ports.training.look(pinned, arrived, ports.tables.files(arrived))
     if isinstance(outcome, TooFew):
         return LookPostponed(pinned.model, pinned.run, outcome.rows, outcome.seconds)
-    return _failed(pinned, outcome) if isinstance(outcome, Failure) else _found(pinned, outcome)
+    if isinstance(outcome, Failure):
+        return _failed(pinned, outcome)
+    return _with_earlier_checks(_found(pinned, outcome), pinned, ports)
+
+
+def _with_earlier_checks(found: Evaluated, pinned: RunPinned, ports: Ports) -> Evaluated:
+    """With what was looked at when the version was made, as far as it was not looked at again."""
+    version = None if pinned.pending is None else pinned.pending.version
+    key: Row = {"model": pinned.model, "version": version}
+    decision = msgspec.json.decode(found.decision)
+    known = {check["name"] for check in decision["checks"]}
+    for row in ports.ledger.rows("decisions", key, newest=1):
+        for check in msgspec.json.decode(str(row["decision"]))["checks"]:
+            if check["name"] not in known and check["name"].startswith(_OF_ITS_MAKING):
+                decision["checks"].append(check)
+    return replace(found, decision=msgspec.json.encode(decision).decode())
 
 
 def _found(pinned: RunPinned, compared: Compared) -> Evaluated:

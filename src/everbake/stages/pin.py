@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from everbake.core.facts import DataArrived, Learning, RunPinned, expected, step_id
+from everbake.core.decision import Verdict
+from everbake.core.facts import DataArrived, expected, step_id
 from everbake.core.look_facts import Pending
 from everbake.core.loop import PENDING, ModelState, Retrain
+from everbake.core.run_facts import Learning, RunPinned
 from everbake.core.updating import learning_of
 from everbake.ports import Ports
 
 if TYPE_CHECKING:
     from everbake.core.tables import Row
+
+_LOOKED_BACK = 20  # decisions, for the best value that a champion had
 
 
 def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
@@ -36,6 +40,7 @@ def pin(order: Retrain, model: ModelState, ports: Ports) -> RunPinned:
         environment=ports.training.environment(model.snapshot),
         most_held_out=_most_held_out(model, ports),
         spec=model.spec,
+        reached=_reached(model, ports),
         best=model.best,
         best_bundle=model.best_bundle,
         data_time=time,
@@ -102,6 +107,8 @@ def _was_full(model: ModelState, ports: Ports) -> bool:
 
 class _Metric(msgspec.Struct):
     name: str
+    candidate: float | None = None
+    champion: float | None = None
 
 
 class _Evidence(msgspec.Struct):
@@ -109,6 +116,7 @@ class _Evidence(msgspec.Struct):
 
 
 class _Last(msgspec.Struct):
+    verdict: Verdict
     metric: _Metric
     evidence: _Evidence | None = None
 
@@ -120,3 +128,15 @@ def _most_held_out(model: ModelState, ports: Ports) -> int | None:
         if last.evidence is not None and last.metric.name == model.spec.gate.metric:
             return last.evidence.rows_enough
     return None
+
+
+def _reached(model: ModelState, ports: Ports) -> float | None:
+    """The best value that a champion had, or won by, in the last decisions by the same metric."""
+    values: list[float | None] = []
+    for row in ports.ledger.rows("decisions", {"model": model.model}, newest=_LOOKED_BACK):
+        last = msgspec.json.decode(str(row["decision"]), type=_Last)
+        if last.metric.name == model.spec.gate.metric:
+            values.append(last.metric.champion)
+            values.append(last.metric.candidate if last.verdict == "promoted" else None)
+    best = max if model.spec.gate.better == "higher" else min
+    return best((value for value in values if value is not None), default=None)

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from everbake.core.facts import Concluded, DataArrived, Evaluated, RunPinned, TrainingFailed
+from everbake.core.facts import DataArrived
 from everbake.core.look_facts import LookPostponed, Pending
 from everbake.core.loop import ModelState
 from everbake.core.pending import due_after, due_postponed
+from everbake.core.run_facts import Concluded, Evaluated, RunPinned, TrainingFailed
 from everbake.core.taking_over import taking_over
 
 

@@ -1,6 +1,7 @@
 """The second step of a run: bake a candidate."""
 
-from everbake.core.facts import DataArrived, RunPinned, Trained, TrainingFailed
+from everbake.core.facts import DataArrived
+from everbake.core.run_facts import RunPinned, Trained, TrainingFailed
 from everbake.ports import Failure, Ports
 
 

@@ -5,12 +5,15 @@ at (0, 1). The error is that of equally filled bins, with the part that chance a
 taken off (Broecker 2012; Kumar, Liang and Ma 2019).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import copysign, pi, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from everbake.statistics.bootstrap import Plan, Weights, weighted_interval
 from everbake.statistics.proportions import wilson_bounds
 from everbake.statistics.quantiles import normal
 
@@ -116,7 +119,53 @@ def calibration_error(positive: Flags, probability: Floats, bins: int = BINS) ->
     square = float(np.sum(share * ((predicted - observed) ** 2 - chance)))
     plug_in = float(np.sum(share * np.abs(predicted - observed)))
     expected = float(np.sum(share * sqrt(2 / pi) * np.sqrt(sums.variance) / sums.n))
-    return Miscalibration(square, copysign(sqrt(abs(square)), square), plug_in, expected)
+    return Miscalibration(square, _root(square), plug_in, expected)
+
+
+def error_interval(
+    positive: Flags, probability: Floats, plan: Plan, level: float = 0.05, bins: int = BINS
+) -> Pair:
+    """The interval of `Miscalibration.root`: `square +- t * SE`, and the roots with their signs.
+
+    The standard error is that of the resamples, which keep the bins of all rows.
+
+    Args:
+        positive: the outcomes.
+        probability: of each.
+        plan: how rows are drawn.
+        level: the total error of both sides.
+        bins: how many.
+
+    Raises:
+        TooFewGroupsError: the groups are worth fewer than 5 of equal size.
+    """
+    square = calibration_error(positive, probability, bins).square
+    found = weighted_interval(_squares(positive, probability, bins), square, plan, level)
+    return _root(found.lower), _root(found.upper)
+
+
+def _squares(positive: Flags, probability: Floats, bins: int) -> Callable[[Weights], Floats]:
+    """The debiased square by the weights of the rows, a resample a line."""
+    number = _numbers(probability, bins)
+    order = np.argsort(number, kind="stable")
+    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+    p, y = probability[order], positive[order].astype(np.float64)
+
+    def square(weights: Weights) -> Floats:
+        taken: NDArray[Any] = np.take(weights, order, axis=1)
+        n = np.add.reduceat(taken, starts, axis=1, dtype=np.float64)
+        filled = np.maximum(n, 1)
+        predicted = np.add.reduceat(taken * p, starts, axis=1) / filled
+        observed = np.add.reduceat(taken * y, starts, axis=1) / filled
+        chance = observed * (1 - observed) / np.maximum(n - 1, 1)
+        total = np.sum(n, axis=1)
+        return np.asarray(np.sum(n * ((predicted - observed) ** 2 - chance), axis=1) / total)
+
+    return square
+
+
+def _root(square: float) -> float:
+    return copysign(sqrt(abs(square)), square)
 
 
 def reliability(positive: Flags, probability: Floats, bins: int = BINS) -> tuple[Bin, ...]:
@@ -139,13 +188,18 @@ class _Bins:
 
 
 def _binned(positive: Flags, probability: Floats, bins: int) -> _Bins:
-    n = len(probability)
-    first = np.searchsorted(np.sort(probability), probability)  # how many rows lie below
-    number = first * max(1, min(bins, n // 2)) // n
-    columns = (np.ones(n), probability, positive, probability * (1 - probability))
+    number = _numbers(probability, bins)
+    columns = (np.ones(len(number)), probability, positive, probability * (1 - probability))
     sums = np.stack([np.bincount(number, weights=values) for values in columns])
     filled = sums[:, sums[0] > 0]
     return _Bins(filled[0], filled[1] / filled[0], filled[2] / filled[0], filled[3])
+
+
+def _numbers(probability: Floats, bins: int) -> NDArray[np.intp]:
+    """The bin of each row, from 0; of one probability all rows are in one."""
+    n = len(probability)
+    first = np.searchsorted(np.sort(probability), probability)  # how many rows lie below
+    return first * max(1, min(bins, n // 2)) // n
 
 
 def _solved(information: Floats, score: Floats) -> Floats:

@@ -79,16 +79,15 @@ def decision_about(reader: Reader, model: str, version: int) -> dict[str, Any] |
 
 def _decision(row: Row) -> dict[str, Any]:
     judged: dict[str, Any] = msgspec.json.decode(str(row["decision"]))
+    later: dict[str, Any] = {"evidence": None, "segments": [], "best": None, "decided_by": ""}
     return {
         "verdict": judged["verdict"],
         "code": judged["code"],
         "version": row["version"],
         "champion_before": row["champion_before"],
-        "because": judged["because"],
-        "metric": judged["metric"],
-        "checks": judged["checks"],
-        "evidence": judged.get("evidence"),
-        "curves": judged.get("curves"),
+        **later,
+        "curves": None,
+        **judged,
     }
 
 

@@ -14,7 +14,8 @@ from deltalake.exceptions import TableNotFoundError
 from kills.project import Batch, Project, marked
 
 from everbake import wiring
-from everbake.core.facts import Concluded, DataArrived, Entry, Fact, RunPinned, name_of
+from everbake.core.facts import DataArrived, Entry, Fact, name_of
+from everbake.core.run_facts import Concluded, RunPinned
 from everbake.ports import Reader
 
 

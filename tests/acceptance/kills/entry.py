@@ -21,7 +21,7 @@ _TOLD = {
     "tables": ("orphans", "stage", "commit"),
     "contracts": ("write",),
     "release": ("wait",),
-    "training": ("parse", "environment", "train", "evaluate", "forget"),
+    "training": ("parse", "environment", "train", "evaluate", "look", "forget"),
     "ledger": ("record",),
 }
 

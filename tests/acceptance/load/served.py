@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from everbake import wiring
-from everbake.core.facts import Concluded, Promoted, RolledBack
+from everbake.core.facts import Promoted, RolledBack
+from everbake.core.run_facts import Concluded
 
 MODEL = "line"
 _FIRST = 150  # rows of the first version: enough are held out for every later one to be judged

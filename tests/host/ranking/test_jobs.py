@@ -12,6 +12,7 @@ import pytest
 from everbake import AtLeast, Events, Gate, TimeSplit
 from everbake.core.dataset import Column
 from everbake.core.work import (
+    Base,
     CheckOrder,
     FreshOrder,
     JudgeOrder,
@@ -267,6 +268,23 @@ def test_a_check_tries_all_of_it(busy):
     assert "type int" in report.checks[-1].detail
 
 
+def test_a_sample_of_events_has_some_of_both_sides(busy):
+    busy.events = [(f"u{n % 40}", f"i{n // 40 % 30}", n // 1200) for n in range(2400)]
+    declared = busy.recipe(split=TimeSplit(0.5))
+    order = CheckOrder("shop", busy.files(), len(busy.events))
+    told = {one.name: one for one in check_ranking(order, busy.context("check", declared)).checks}
+    assert told["train"].detail == "list on 800 events"
+    assert told["recommend"].detail.startswith("40 lists")
+
+
+def test_a_limit_that_a_sample_of_events_breaks_is_a_warning(busy):
+    declared = busy.recipe(gate=Gate(ndcg(3), guardrails=[AtLeast(coverage(3), 1.0)]))
+    order = CheckOrder("shop", busy.files(), len(busy.events))
+    *_, score = check_ranking(order, busy.context("check", declared)).checks
+    assert (score.name, score.state) == ("score", "warn")
+    assert "below the limit of 1" in score.detail
+
+
 def test_requests_get_lists_of_the_length_they_ask_for(busy):
     lengths = []
 
@@ -289,3 +307,37 @@ def test_requests_get_lists_of_the_length_they_ask_for(busy):
         session.join()
     assert [len(items) for items in reply["predictions"]] == [2, 8, 2]
     assert sorted(lengths, key=str) == [(["new"], 10), (["u1", "u2"], 2)]
+
+
+def more(model, new_rows):
+    for user, items in favourites(new_rows).items():
+        model[user] = items
+    return model
+
+
+def test_a_model_that_learns_on_is_taught_the_events_that_it_does_not_know(busy):
+    declared = busy.recipe(train=favourites, recommend=by_user, update=more)
+    half = len(busy.events) // 2
+    old = trained(busy, declared, "old", rows=half)
+    rows = busy.folder / "old" / "trained.bin"
+    base = Base("version 1", saved(busy, "old", old.form), str(rows))
+    new = trained(busy, declared, "new", base=base, champion_rows=str(rows))
+    before, after = (
+        unpack_rows((busy.folder / step / "trained.bin").read_bytes()) for step in ("old", "new")
+    )
+    assert after[:half][before].all()
+    assert (new.rows, new.new_rows) == (after.sum(), after.sum() - before.sum())
+    judged = np.load(busy.folder / "new" / "judge.npy")
+    assert not after[judged].any()
+    assert new.held_out == len(judged) > 0
+    told = {check.name: (check.state, check.detail) for check in new.checks}
+    assert told["learning"][1].startswith(f"updated from version 1 with {new.new_rows} new rows")
+    assert told["leakage"][0] == told["time_order"][0] == "pass"
+
+
+def test_a_check_tries_the_update_of_a_ranking_recipe(busy):
+    declared = busy.recipe(train=favourites, recommend=by_user, update=more)
+    order = CheckOrder("shop", busy.files(), len(busy.events))
+    told = {one.name: one for one in check_ranking(order, busy.context("check", declared)).checks}
+    assert told["update"].state == "pass"
+    assert "events, updated by" in told["update"].detail

@@ -10,7 +10,8 @@ from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
 from everbake.core.bundle import Bundle, Input, ranking_inputs
 from everbake.core.contract import Contract
-from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.facts import DataArrived
+from everbake.core.run_facts import RunPinned
 from everbake.core.spec import RecipeSpec
 from everbake.core.work import Base, Model, TrainOrder, TrainReport
 from everbake.errors import HealthError

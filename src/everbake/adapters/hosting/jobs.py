@@ -10,8 +10,8 @@ import msgspec
 
 from everbake.adapters.hosting.hosts import Hosts
 from everbake.adapters.hosting.work import Work
-from everbake.core.facts import RunPinned
 from everbake.core.redact import kept
+from everbake.core.run_facts import RunPinned
 from everbake.ports import Blobs
 from everbake.wire import OUTPUT, JobLimits, JobOutcome
 

@@ -1,7 +1,7 @@
 """Judging a candidate: everybody's answers on the rows that judge it, verdict, and refit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -10,15 +10,17 @@ from everbake.adapters.hosting.baking import Baker
 from everbake.adapters.hosting.jobs import RunJobs, own_code
 from everbake.adapters.hosting.work import failure_of, report_of
 from everbake.core.decision import Check, Verdict
-from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.facts import DataArrived
 from everbake.core.look_facts import Look, Pending
 from everbake.core.pending import rows_wanted
+from everbake.core.run_facts import RunPinned
 from everbake.core.work import (
     FreshOrder,
     FreshReport,
     Judged,
     JudgeOrder,
     JudgeReport,
+    Precedent,
     ScoreOrder,
     TrainReport,
 )
@@ -70,6 +72,7 @@ class _Candidate:
         rows: how many they are.
         earlier: the sets of rows that have decided before.
         look: the number of this look, where it is known without them.
+        precedent: what a jump of the metric is held against, where it is judged first.
     """
 
     bundle: str
@@ -79,6 +82,7 @@ class _Candidate:
     rows: int
     earlier: tuple[Judged, ...] = ()
     look: int | None = None
+    precedent: Precedent | None = None
 
 
 class Judging:
@@ -111,6 +115,7 @@ class Judging:
             trained=str(folder / "trained.bin"),
             rows=report.rows,
             earlier=tuple(Judged(self._path(look.judged), look.rows) for look in earlier),
+            precedent=self._precedent(pinned, report),
         )
         return self._compare(_Run(pinned, arrived, tuple(files)), candidate)
 
@@ -124,9 +129,9 @@ class Judging:
         outcome, log = self._jobs.run(pinned, "fresh", self._fresh(run, pending), own_code(pinned))
         if (failure := failure_of(outcome, log)) is not None:
             return failure
-        there = report_of(outcome, FreshReport).rows
-        if there < rows_wanted(pending.rows):
-            return TooFew(there, outcome.seconds)
+        there = report_of(outcome, FreshReport)
+        if there.rows < rows_wanted(pending.rows):
+            return TooFew(there.rows, outcome.seconds)
         folder = self._jobs.folder(pinned.run, "fresh")
         scored = self._pending(run, pending, folder)
         if isinstance(scored, Failure):
@@ -134,7 +139,7 @@ class Judging:
         candidate = _Candidate(
             bundle=pending.bundle,
             folder=folder,
-            scored=scored,
+            scored=replace(scored, checks=there.checks + scored.checks),
             trained=self._baker.trained_rows(pending.bundle),
             rows=self._baker.read(pending.bundle).rows,
             look=pending.look,
@@ -207,6 +212,7 @@ class Judging:
             best=best.answers,
             best_name=f"version {pinned.best}",
             earlier=candidate.earlier,
+            precedent=candidate.precedent,
             look=candidate.look,
             trained=candidate.trained,
             thresholds=(
@@ -285,6 +291,19 @@ class Judging:
         if pinned.champion_bundle is None:
             return 0
         return max(0, rows - self._baker.read(pinned.champion_bundle).rows)
+
+    def _precedent(self, pinned: RunPinned, report: TrainReport) -> Precedent | None:
+        if pinned.champion_bundle is None:
+            return None
+        champion = self._baker.read(pinned.champion_bundle)
+        known = {each.name for each in champion.inputs if each.needed}
+        return Precedent(
+            value=pinned.reached,
+            doubled=report.rows >= 2 * champion.rows,
+            edited=pinned.recipe != champion.recipe,
+            new=tuple(name for name in report.needed if name not in known),
+            told=report.told,
+        )
 
     def _serves(self, run: _Run, bundle: str, report: JudgeReport) -> str | Failure:
         """The bundle that a winner serves with: its own, or one that was trained on all rows."""

@@ -14,8 +14,9 @@ from everbake.adapters.hosting.jobs import RunJobs
 from everbake.adapters.hosting.judging import Judging
 from everbake.adapters.hosting.work import Work, failure_of, report_of
 from everbake.core.contract import Contract, Parsed, ParseOrder
-from everbake.core.facts import DataArrived, RunPinned
+from everbake.core.facts import DataArrived
 from everbake.core.look_facts import Look
+from everbake.core.run_facts import RunPinned
 from everbake.errors import Retry, Stop
 from everbake.ports import Batch, Blobs, Compared, Failure, TooFew, TrainedModel
 from everbake.wire import JobLimits

@@ -12,7 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from everbake.core.facts import Concluded, Entry, Promoted, RolledBack
+from everbake.core.facts import Entry, Promoted, RolledBack
+from everbake.core.run_facts import Concluded
 from everbake.errors import HealthError
 from everbake.ports import Anchor
 

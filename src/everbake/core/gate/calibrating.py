@@ -5,7 +5,6 @@ Weights count in the costs, as they do in the metric; a reliability curve is abo
 """
 
 from dataclasses import replace
-from math import sqrt
 
 import numpy as np
 
@@ -19,25 +18,30 @@ from everbake.core.decision import (
     ReliabilityBin,
 )
 from everbake.core.gate.given import Given
-from everbake.core.gate.scoring import Array, Flags, as_answers, is_numeric, present
+from everbake.core.gate.heldout import Array, Flags, Floats, HeldOut, Indices, held_out
+from everbake.core.gate.scoring import as_answers, is_numeric, present
 from everbake.core.metrics import positives
+from everbake.statistics.bootstrap import Plan
 from everbake.statistics.calibration import (
     Line,
     NotEstimableError,
     calibration_error,
     calibration_line,
+    error_interval,
     reliability,
 )
+from everbake.statistics.clusters import TooFewGroupsError
 from everbake.statistics.thresholds import cost_curve
 
 Prices = tuple[float, float]
 
 FEWEST = 10  # rows of either outcome, below which calibration cannot be told
 _LARGE = 0.05  # calibration error that is worth a warning
-_SURE = 2.33  # standard deviations of chance that it must exceed for that
+_RESAMPLES = 200  # they know a standard error to within 5 %
 _POINTS = 100
 _DIGITS = 6  # of what is only drawn
 _OUTCOMES = 2
+_GLANCE = 100  # rows
 
 
 def with_curves(decision: Decision, given: Given, prices: Prices | None) -> Decision:
@@ -57,36 +61,52 @@ def with_curves(decision: Decision, given: Given, prices: Prices | None) -> Deci
 
 def curves_of(given: Given, prices: Prices | None) -> Curves | None:
     """The curves of both models; None where there are none to draw."""
-    truth = as_answers(given.y)
-    known = present(truth)
-    if truth.ndim != 1 or not known.any() or len(np.unique(truth[known])) > _OUTCOMES:
+    if not _two(as_answers(given.y)):
         return None
-    positive = np.zeros(len(truth), np.bool_)
-    positive[known] = positives(truth[known])
-    weights = None if given.weights is None else as_answers(given.weights).astype(np.float64)
-    calibrations: list[Calibration | None] = []
-    costs: list[CostCurve | None] = []
-    for answers, threshold in (
-        (given.candidate, given.thresholds[1]),
-        (given.champion, given.thresholds[0]),
-    ):
-        scores = None if answers is None else as_answers(answers)
-        if scores is None or scores.shape != truth.shape or not is_numeric(scores):
-            calibrations.append(None)
-            costs.append(None)
-            continue
-        usable = known & present(scores)
-        kept, outcome = scores[usable].astype(np.float64), positive[usable]
-        calibrations.append(calibration_of(outcome, kept) if _are_probabilities(kept) else None)
-        counts = None if weights is None else weights[usable]
-        costs.append(_costs(outcome, kept, prices, threshold, counts))
-    if not any([*calibrations, *costs]):
+    held = held_out(given, None)
+    held = held.where(present(held.y), "")
+    candidate, candidate_cost = _of_one(held, held.candidate, held.thresholds[1], prices)
+    champion, champion_cost = _of_one(held, held.champion, held.thresholds[0], prices)
+    if not any((candidate, champion, candidate_cost, champion_cost)):
         return None
-    told = prices if any(costs) else None
-    return Curves(calibrations[0], calibrations[1], costs[0], costs[1], told)
+    told = prices if candidate_cost or champion_cost else None
+    return Curves(candidate, champion, candidate_cost, champion_cost, told)
 
 
-def calibration_of(positive: Flags, probability: Array) -> Calibration | None:
+def _two(y: Array) -> bool:
+    """Whether outcomes are known, and of two kinds at most."""
+    if y.ndim != 1:
+        return False
+    known = present(y)
+    few = y[:_GLANCE][known[:_GLANCE]]  # most often they tell
+    if len(np.unique(few)) > _OUTCOMES:
+        return False
+    return bool(known.any()) and len(np.unique(y[known])) <= _OUTCOMES
+
+
+def _of_one(
+    held: HeldOut, answers: Array | None, threshold: float | None, prices: Prices | None
+) -> tuple[Calibration | None, CostCurve | None]:
+    """Calibration and costs of one model, on the rows that it answers."""
+    if answers is None or answers.shape != held.y.shape or not is_numeric(answers):
+        return None, None
+    usable = present(answers)
+    scores, positive = answers[usable].astype(np.float64), positives(held.y)[usable]
+    weights = None if held.weights is None else held.weights[usable]
+    groups = None if held.groups is None else _again(held.groups[usable])
+    plan = Plan(len(scores), positive.astype(np.intp), held.seed, _RESAMPLES, groups)
+    calibration = calibration_of(positive, scores, plan) if _are_probabilities(scores) else None
+    if prices is None or threshold is None:
+        return calibration, None
+    return calibration, _costs(positive, scores, prices, threshold, weights)
+
+
+def _again(groups: Indices) -> Indices:
+    """The same groups, numbered from 0 without a gap."""
+    return np.unique(groups, return_inverse=True)[1].reshape(-1)
+
+
+def calibration_of(positive: Flags, probability: Floats, plan: Plan) -> Calibration | None:
     """Calibration on rows with both outcomes; None where either is too rare to tell."""
     events = int(positive.sum())
     if min(events, len(positive) - events) < FEWEST:
@@ -110,19 +130,27 @@ def calibration_of(positive: Flags, probability: Array) -> Calibration | None:
         slope=None if line is None else line.slope,
         slope_interval=None if line is None else line.slope_interval(),
         error=error.root,
+        error_interval=_error_interval(positive, probability, plan),
         plug_in=error.plug_in,
         expected=error.expected,
         bins=bins,
     )
 
 
-def _are_probabilities(scores: Array) -> bool:
+def _are_probabilities(scores: Floats) -> bool:
     """Numbers within 0 and 1 that are not all labels."""
     inside = bool(scores.size) and bool(np.all((scores >= 0) & (scores <= 1)))
     return inside and not bool(np.all((scores == 0) | (scores == 1)))
 
 
-def _line(positive: Flags, probability: Array) -> Line | None:
+def _error_interval(positive: Flags, probability: Floats, plan: Plan) -> tuple[float, float] | None:
+    try:
+        return error_interval(positive, probability, plan)
+    except TooFewGroupsError:
+        return None
+
+
+def _line(positive: Flags, probability: Floats) -> Line | None:
     try:
         return calibration_line(positive, probability)
     except NotEstimableError:
@@ -130,13 +158,9 @@ def _line(positive: Flags, probability: Array) -> Line | None:
 
 
 def _costs(
-    positive: Flags,
-    scores: Array,
-    prices: Prices | None,
-    threshold: float | None,
-    weights: Array | None,
+    positive: Flags, scores: Floats, prices: Prices, threshold: float, weights: Floats | None
 ) -> CostCurve | None:
-    if prices is None or threshold is None or not len(scores):
+    if not len(scores) or (weights is not None and not weights.any()):
         return None
     decided = scores >= threshold
     each = prices[0] * (decided & ~positive) + prices[1] * (positive & ~decided)
@@ -169,16 +193,8 @@ def _check(curves: Curves) -> Check:
 
 
 def _is_large(found: Calibration) -> bool:
-    """Whether the error is large, and larger than chance makes it.
-
-    Of calibrated probabilities the debiased square has mean 0, and about this variance: each bin's
-    squared gap is that of a mean, so v chi-squared with one degree of freedom.
-    """
-    chance = sum(
-        (one.n / found.n) ** 2 * 2 * (one.predicted * (1 - one.predicted) / one.n) ** 2
-        for one in found.bins
-    )
-    return found.error > _LARGE and found.error**2 > _SURE * sqrt(chance)
+    """Whether the error is large, and larger than chance makes it."""
+    return found.error > _LARGE and found.error_interval is not None and found.error_interval[0] > 0
 
 
 def _short(value: float) -> float:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
+
 from everbake.core.decision import Check, Decision, Evidence, Segment, Versus
 from everbake.core.gate import wording
 from everbake.core.gate.heldout import HeldOut
@@ -85,6 +87,7 @@ def _evidence(held: HeldOut, parts: Parts, needed: int | None) -> Evidence:
         sd=sd if sd is not None and isfinite(sd) else None,
         look=held.look,
         resamples=0 if interval is None else interval.resamples,
+        groups=None if held.groups is None else len(np.unique(held.groups)),
     )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from everbake.core.bundle import LONGEST_LIST
-from everbake.core.ranking import LISTED, Item
+from everbake.core.ranking import Item
 from everbake.core.recipe import Recipe
+from everbake.core.spec import LISTED
 from everbake.errors import DataError
 from everbake.host.ranking.lists import recommended
 

@@ -3,19 +3,20 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
 from everbake.core.gate import Given, Rules, judge_rows
 from everbake.core.ranking import COLD_START, Audience, bound
 from everbake.core.recipe import Recipe
 from everbake.core.work import JudgeOrder, JudgeReport
 from everbake.host.calling import recipe_of
-from everbake.host.judging import rules_of, with_enough
+from everbake.host.judging import period_of, rules_of, told_of, with_enough
 from everbake.host.looks import Look, look_at
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.lists import decoded
 from everbake.host.ranking.period import Array, Period
 from everbake.host.ranking.training import ranked_of
-from everbake.host.rows import read_table
+from everbake.host.rows import frame, read_table
 from everbake.host.splitting import rows_in
 
 
@@ -27,7 +28,13 @@ def judge_ranking(order: JudgeOrder, context: JobContext) -> JudgeReport:
     given = _given(order, period, recipe, look)
     decision = judge_rows(given, list_rules(recipe, period.audience, given))
     per_user = len(period.judge) / max(1, len(period.users))
-    return look.report(with_enough(decision, per_user).with_checks(order.checks))
+    times = period.events.select([str(recipe.data.time)]).take(pa.array(period.judge))
+    told = told_of(
+        with_enough(decision, recipe.gate.rule, per_user),
+        period_of(recipe.data, frame(times)),
+        "user",
+    )
+    return look.report(told.with_checks(order.checks))
 
 
 def _period(order: JudgeOrder, recipe: Recipe) -> Period:

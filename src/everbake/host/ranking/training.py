@@ -7,13 +7,14 @@ import pyarrow as pa
 
 from everbake.core.dataset import Column
 from everbake.core.decision import Check
-from everbake.core.ranking import LISTED, Item
+from everbake.core.ranking import Item
 from everbake.core.recipe import Recipe
-from everbake.core.spec import Ranked
+from everbake.core.spec import LISTED, Ranked
 from everbake.core.work import TrainOrder, TrainReport
 from everbake.errors import RecipeError
 from everbake.host.calling import recipe_of
 from everbake.host.candidates import candidate_of
+from everbake.host.leakage import time_order
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.lists import Codes, check_lists, coded, items_of, recommended
 from everbake.host.ranking.period import Places, plain, users_of
@@ -28,7 +29,6 @@ from everbake.host.training import (
     held_rows,
     known_rows,
     save_array,
-    time_order,
 )
 from everbake.host.updating import Lesson, lesson_of, told
 
@@ -135,7 +135,7 @@ def _checks(recipe: Recipe, table: pa.Table, held: Held, lesson: Lesson) -> tupl
         both = int((lesson.learned & held.judge).sum())
         detail = f"{both} held-out events were trained on"
         checks.append(Check("leakage", "fail" if both else "pass", detail))
-        checks.append(time_order(table.column(str(recipe.data.time)), held, lesson))
+        checks.append(time_order(table.column(str(recipe.data.time)), held, lesson, recipe.data))
     if held.seen:
         detail = f"{held.seen} held-out events judge nobody: the champion was trained on them"
         checks.append(Check("fresh_rows", "pass" if held.judge.any() else "warn", detail))

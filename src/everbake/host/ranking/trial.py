@@ -7,15 +7,16 @@ import numpy as np
 import pyarrow as pa
 
 from everbake.core.decision import Check
+from everbake.core.describing import describe
 from everbake.core.gate import judge_rows
 from everbake.core.ranking import Item
-from everbake.core.recipe import Recipe, describe
+from everbake.core.recipe import Recipe
 from everbake.core.work import CheckOrder, CheckReport
-from everbake.errors import RecipeError, UserCodeError
+from everbake.errors import RecipeError
 from everbake.host.artifacts import load, save
 from everbake.host.calling import recipe_of, train
 from everbake.host.candidates import taught
-from everbake.host.checking import SAMPLE, tried
+from everbake.host.checking import refusal, sampled, tried
 from everbake.host.protocol import JobContext
 from everbake.host.ranking.judging import given_of, list_rules
 from everbake.host.ranking.lists import check_lists, decoded
@@ -42,8 +43,7 @@ def check_ranking(order: CheckOrder, context: JobContext) -> CheckReport:
     except RecipeError as error:
         return CheckReport((declared, Check("data", "fail", str(error))))
     table = table.filter(pa.array(known_rows(recipe, table)))
-    sample = table.slice(max(0, table.num_rows - SAMPLE))
-    held = split(sample, describe(recipe, rows_form(recipe.train)), None)
+    sample, held = sampled(table, split(table, describe(recipe, rows_form(recipe.train)), None))
     places = np.flatnonzero(held.judge)
     period = Period(sample, ranked_of(recipe).events, places, held.train)
     return CheckReport((declared, *_Trial(recipe, context, period).run()))
@@ -123,6 +123,7 @@ class _Trial:
             return "warning: no event is held out: nothing to score on"
         rules = list_rules(self.recipe, self.period.audience, given)
         decision = judge_rows(given, rules)
-        if decision.verdict == "rejected":
-            raise UserCodeError("EB317", decision.because, mend="recommend to every user")
+        refused = refusal(decision, "recommend to every user")
+        if refused is not None:
+            return refused
         return f"{rules.name} = {decision.candidate:.6g} on {decision.n} users"

@@ -12,9 +12,10 @@ import msgspec
 from everbake import wiring
 from everbake.codes import codes
 from everbake.config.settings import load_settings
+from everbake.core.drawing import MARKS
 from everbake.errors import UsageError
 from everbake.interfaces.cli.calling import json_option, progress, tell
-from everbake.interfaces.render import MARKS, table
+from everbake.interfaces.render import table
 from everbake.views.moments import moment
 
 _LOW_DISK = 100 * 2**20

@@ -6,20 +6,12 @@ from typing import Any
 import click
 
 from everbake import wiring
-from everbake.core.tables import Row
 from everbake.engine.state import unknown_model
 from everbake.errors import UsageError
-from everbake.interfaces.cli.calling import json_option, split_name, tell
-from everbake.interfaces.render import (
-    decision_lines,
-    document,
-    light,
-    look_lines,
-    rollout_lines,
-    table,
-)
+from everbake.interfaces.cli.calling import json_option, tell
+from everbake.interfaces.render import document, light, table
 from everbake.ports import Reader
-from everbake.views import lists, looks, outcomes
+from everbake.views import lists, outcomes
 
 _SHOWN = 50
 limit_option = click.option(
@@ -118,77 +110,6 @@ def runs(project: Path, name: str, as_json: bool, limit: int | None) -> None:  #
         ),
         as_json=as_json,
     )
-
-
-@click.command()
-@click.argument("name", metavar="NAME[@VERSION]")
-@json_option
-@click.pass_obj
-def why(project: Path, name: str, as_json: bool) -> None:  # noqa: FBT001
-    """The decision about a version (default: the newest), with its evidence."""
-    reader = wiring.reader(project)
-    model, version = split_name(name)
-    known(reader, model)
-    where: dict[str, str | int | float | None] = {"model": model}
-    if version is not None:
-        where["version"] = version
-    found = reader.rows("versions", where, newest=1)
-    if not found:
-        what = f"{model} has no version" if version is None else f"{model} has no version {version}"
-        raise UsageError("EB008", what, mend=f"everbake versions {model}")
-    told = {
-        "schema": outcomes.SCHEMA,
-        "model": model,
-        "decision": outcomes.decision_about(reader, model, int(found[0]["version"] or 0)),
-        "looks": looks.looks(reader, model, int(found[0]["version"] or 0)),
-        "pending": _pending(reader, found[0]),
-        "rollout": _rollout(project, reader, found[0]),
-    }
-    tell(told, lambda: _why(told), as_json=as_json)
-
-
-def _pending(reader: Reader, version: Row) -> dict[str, Any] | None:
-    """When a version is looked at again, if it is the one that is pending."""
-    model = reader.rows("models", {"model": version["model"]})[0]
-    waits = looks.pending(reader, model)
-    return waits if waits and waits["version"] == version["version"] else None
-
-
-def _rollout(project: Path, reader: Reader, version: Row) -> dict[str, Any] | None:
-    """Where the version's rollout stands, if it has had one."""
-    from everbake.engine.rollouts import assessed
-    from everbake.views import rollouts
-
-    row = rollouts.newest(reader, str(version["model"]), int(version["version"] or 0))
-    if row is None:
-        return None
-    now = None
-    if row["state"] == "open":
-        now = assessed(row, wiring.records(project), wiring.clock().now())
-    return rollouts.told(reader, row, now)
-
-
-def _why(told: dict[str, Any]) -> str:
-    decision = told["decision"]
-    lines = decision_lines(told["model"], decision)
-    lines += [
-        f"  ● {check['name']}: {check['detail']}"
-        for check in decision["checks"]
-        if check["state"] == "pass"
-    ]
-    evidence = decision["evidence"]
-    if evidence:
-        lines.append(
-            f"  method {evidence['method']}, tolerance {evidence['tolerance']:.3g}, "
-            f"differing rows {evidence['differing']}, seed {evidence['seed']}"
-        )
-        lines += [f"  note: {note}" for note in evidence["notes"]]
-    lines += look_lines(told["looks"])
-    if told["pending"] is not None:
-        lines.append(f"  {told['pending']['next']}")
-    if told["rollout"] is not None:
-        lines += rollout_lines(told["rollout"])
-    return "\n".join(lines)
 
 
 @click.command()

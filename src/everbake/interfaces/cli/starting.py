@@ -9,9 +9,9 @@ import click
 
 from everbake import wiring
 from everbake.core.decision import Check
+from everbake.core.drawing import MARKS
 from everbake.errors import ConflictError, UsageError
 from everbake.interfaces.cli.calling import json_option, progress, tell
-from everbake.interfaces.render import MARKS
 
 
 @click.command()
@@ -71,5 +71,6 @@ def check(project: Path, name: str | None, as_json: bool) -> int:  # noqa: FBT00
 
 
 def _checked(model: str, checks: tuple[Check, ...]) -> str:
-    lines = [f"  {MARKS[each.state]} {each.name:<10} {each.detail}" for each in checks]
+    width = max(10, *(len(each.name) for each in checks))
+    lines = [f"  {MARKS[each.state]} {each.name:<{width}} {each.detail}" for each in checks]
     return "\n".join([model, *lines])

@@ -4,9 +4,10 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from everbake.core.drawing import MARKS
 from everbake.interfaces.demo.result import Held, Judgement, Replayed, Result
 from everbake.interfaces.demo.year import MODEL
-from everbake.interfaces.render import MARKS, finding_text
+from everbake.interfaces.render import finding_text
 
 _SAME = 1.05  # errors nearer to each other than that are told as equal
 _NARROWEST, _GAP = 30, 2
